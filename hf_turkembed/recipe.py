@@ -1,0 +1,388 @@
+"""Recipes: YAML read strictly into frozen dataclasses, one per step."""
+
+import dataclasses
+import os
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NewType
+
+import yaml
+
+from hf_turkembed.strict_yaml import build, strip_optional
+
+# A Hub id with an optional revision (`org/name`, `org/name@sha`), or a local path, which begins with
+# `{output_dir}`, `{data_root}`, `.`, `/` or `~`. The two types differ in the kind of Hub repo they name.
+ModelSource = NewType("ModelSource", str)
+DataSource = NewType("DataSource", str)
+
+_PATH_STARTS = ("{output_dir}", "{data_root}", ".", "/", "~")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """Plain text in many languages: folders of `xx.txt` or `xx/*.txt`, a Hub dataset, or both."""
+
+    # ISO 639 codes, in the order in which they are read.
+    languages: tuple[str, ...]
+    folders: tuple[DataSource, ...] = ()
+    # More files of one language each.
+    files: Mapping[str, tuple[DataSource, ...]] = field(default_factory=dict)
+    # Hub dataset with one config per language, streamed and shuffled.
+    dataset: DataSource | None = None
+    # Config name of a language in `dataset`.
+    dataset_config: str = "{language}"
+    text_column: str = "text"
+    # Most rows of a language, unless `rows_by_language` names it; None for all.
+    rows: int | None = None
+    rows_by_language: Mapping[str, int] = field(default_factory=dict)
+    # Rows at the end of every local file that are left out, or the only ones that are read: with the same number,
+    # the two cut a file into a part for training and a part held out.
+    skip_last: int = 0
+    only_last: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what needs no files."""
+        if not (self.folders or self.files or self.dataset):
+            raise ValueError("a corpus needs `folders`, `files` or `dataset`; none is given.")
+        for name, keys in (("files", self.files), ("rows_by_language", self.rows_by_language)):
+            if stray := sorted(set(keys) - set(self.languages)):
+                raise ValueError(f"`{name}` names {stray}, which `languages` does not; add them there.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """Labelled text: a local .tsv or .jsonl file, or one split of a Hub dataset."""
+
+    source: DataSource
+    config: str | None = None
+    split: str | None = None
+    # The columns of the file or dataset, in our order: anchor, positive, negative, or sentence1, sentence2, score.
+    columns: tuple[str, str, str]
+    # The score that means "same meaning"; scores are divided by it.
+    highest_score: float = 5.0
+    # Number of rows that the data must have, where it is known; None for any.
+    expected_rows: int | None = None
+    # Use the first rows only; None for all.
+    rows: int | None = None
+    # True for text that a program made up: scores on it never enter `model-index`.
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxConfig:
+    """Sizes of the made-up text and of the teacher trained on it."""
+
+    sentences: int
+    triplets: int
+    pairs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """Tokenizer surgery: prune the source to the corpus, extend it, end at exactly `vocab_size`."""
+
+    source: ModelSource
+    corpus: CorpusConfig
+    # Text that counting never sees, for the fertility report.
+    heldout: CorpusConfig
+    vocab_size: int
+    # How many of `vocab_size` tokens are new merges.
+    new_tokens: int
+    # Share of the corpus mass by language; the languages not named here share the rest equally.
+    language_weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloneConfig:
+    """A student: the teacher's network around an adapted tokenizer."""
+
+    teacher: ModelSource
+    tokenizer: ModelSource
+    # Widths the teacher was trained at, full width first.
+    matryoshka_dims: tuple[int, ...]
+    # Longest text of the student, in tokens.
+    max_length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedConfig:
+    """Teacher vectors of a corpus, written once."""
+
+    teacher: ModelSource
+    corpus: CorpusConfig
+    # Texts are cut to this many teacher tokens.
+    max_length: int
+    batch_size: int
+    # Rows of one Parquet shard, the unit that is redone after a crash.
+    shard_rows: int
+    # Name of one of the teacher's prompts, or none.
+    prompt: str | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """Train a student towards stored teacher vectors by cosine."""
+
+    student: ModelSource
+    vectors: DataSource
+    matryoshka_dims: tuple[int, ...]
+    epochs: int
+    # Texts of one optimizer step, over all processes.
+    batch_size: int
+    learning_rate: float
+    # Share of the steps in which the learning rate rises from zero; it then falls linearly to zero.
+    warmup_ratio: float
+    weight_decay: float
+    max_grad_norm: float
+    max_length: int
+    # Learning rate of the embedding table, whose rows are rarely touched; None for `learning_rate`.
+    embedding_learning_rate: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    # Optimizer steps between checkpoints.
+    checkpoint_steps: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """One stage of fine-tuning with the sentence-transformers trainer."""
+
+    train: DatasetConfig
+    # MultipleNegativesRankingLoss on triplets, or CoSENTLoss on scored pairs; each inside MatryoshkaLoss.
+    loss: Literal["multiple_negatives_ranking", "cosent"]
+    matryoshka_dims: tuple[int, ...]
+    # Goes verbatim into SentenceTransformerTrainingArguments.
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Stages of fine-tuning, each starting from the one before it."""
+
+    base_model: ModelSource
+    max_length: int
+    stages: Mapping[str, StageConfig]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """One held-out dataset and how it is scored."""
+
+    kind: Literal["sts", "triplets"]
+    data: DatasetConfig
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Models, by role, and the suites each of them is scored on at every width."""
+
+    models: Mapping[str, ModelSource]
+    suites: Mapping[str, SuiteConfig]
+    truncate_dims: tuple[int, ...]
+    batch_size: int
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepoConfig:
+    """One folder to publish, and where."""
+
+    folder: ModelSource
+    repo_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """What is published, and to where: the local outbox, or the Hub."""
+
+    repos: Mapping[str, RepoConfig]
+    # Folder of the score step whose scores.json the cards quote.
+    scores: ModelSource
+    # Hub licence id, as the teacher's terms demand.
+    license: str
+    languages: tuple[str, ...]
+    target: Literal["outbox", "hub"] = "outbox"
+    outbox: str = "outbox"
+    private: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run: what every step of it needs."""
+
+    output_dir: str
+    seed: int
+    # Steps that `recipes/pipeline.py` runs, in order.
+    steps: tuple[str, ...]
+    # accelerate_configs/<topology>.yaml, for the steps that use the process group.
+    topology: str = "cpu"
+    # Root of local data that sources name as `{data_root}`.
+    data_root: str | None = None
+    # US dollars an hour of this machine, for the cost in the records.
+    price_per_hour: float | None = None
+    sandbox: SandboxConfig | None = None
+    tokenizer: TokenizerConfig | None = None
+    clone: CloneConfig | None = None
+    embed: EmbedConfig | None = None
+    distill: DistillConfig | None = None
+    finetune: FinetuneConfig | None = None
+    score: ScoreConfig | None = None
+    publish: PublishConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Check that every listed step has its section."""
+        for step in self.steps:
+            if step not in STEPS:
+                raise ValueError(f"`steps` names {step!r}; the steps are {', '.join(STEPS)}.")
+            if getattr(self, step) is None:
+                raise ValueError(f"`steps` names {step!r}, but the recipe has no section `{step}`; add one.")
+        if self.data_root is None and any("{data_root}" in source for _, source in find_sources(self)):
+            raise ValueError("the recipe reads local data: say where it lies with `data_root=DIR`.")
+
+
+STEPS = ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "score", "publish")
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply `section.key=value` overrides, whose values are YAML.
+
+    Args:
+        path: A YAML file.
+        overrides: Strings such as `distill.learning_rate=1.0e-4`.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If the YAML is invalid, a key is unknown or missing, a value has the wrong type, or sections
+            contradict each other; the message names file and key.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such recipe; the ones that come with the project are under recipes/.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, expected a mapping of keys and sections.")
+    for override in overrides:
+        _apply_override(content, override)
+    recipe: Recipe = build(Recipe, content, str(path))
+    return recipe
+
+
+def section_of(recipe: Recipe, step: str) -> Any:
+    """Return the recipe's section for `step`.
+
+    Raises:
+        ValueError: If the recipe has none.
+    """
+    section = getattr(recipe, step)
+    if section is None:
+        raise ValueError(f"the recipe has no section `{step}`, which this step reads; add one.")
+    return section
+
+
+def is_local(source: str) -> bool:
+    """Tell whether a source is a local path rather than a Hub id."""
+    return source.startswith(_PATH_STARTS)
+
+
+def local_path(recipe: Recipe, source: str) -> Path:
+    """Return the path that a local source names, relative ones as seen from the working directory.
+
+    Raises:
+        ValueError: If the source names `{data_root}` and the recipe has none.
+    """
+    if "{data_root}" in source and recipe.data_root is None:
+        raise ValueError(f"{source!r} needs `data_root=DIR`.")
+    filled = source.replace("{output_dir}", recipe.output_dir).replace("{data_root}", recipe.data_root or "")
+    return Path(os.path.normpath(os.path.expanduser(filled)))
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """Split a Hub source `org/name@revision` into id and revision."""
+    repo_id, _, revision = source.partition("@")
+    return repo_id, revision or None
+
+
+def locate(recipe: Recipe, source: str) -> str:
+    """Return what `from_pretrained` and `load_dataset` take: a local path, or a Hub id without its revision."""
+    return str(local_path(recipe, source)) if is_local(source) else split_revision(source)[0]
+
+
+def portable_name(source: str) -> str:
+    """Return a source as records hold it: no absolute path, no home, nothing of one machine."""
+    if is_local(source) and source.startswith(("/", "~", ".")):
+        return Path(source).name
+    return source
+
+
+def portable_section(section: Any) -> Any:
+    """Return a section as plain data, its sources in portable form."""
+    if dataclasses.is_dataclass(section) and not isinstance(section, type):
+        return {f.name: portable_section(getattr(section, f.name)) for f in dataclasses.fields(section)}
+    if isinstance(section, Mapping):
+        return {key: portable_section(value) for key, value in section.items()}
+    if isinstance(section, tuple):
+        return [portable_section(value) for value in section]
+    return portable_name(section) if isinstance(section, str) else section
+
+
+def find_sources(section: Any, role: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (role, source) for every ModelSource and DataSource below a section, roles as dotted keys."""
+    for name, kind, value in _typed_fields(section):
+        yield from _sources_in(value, kind, f"{role}.{name}".lstrip("."))
+
+
+def source_kind(section: Any, role: str) -> Literal["model", "dataset"]:
+    """Tell which kind of Hub repo the source at a dotted `role` names."""
+    head, _, rest = role.partition(".")
+    for name, kind, value in _typed_fields(section):
+        if name == head:
+            while rest and not dataclasses.is_dataclass(value):
+                head, _, rest = rest.partition(".")
+                kind = [k for k in typing.get_args(strip_optional(kind)) if k is not Ellipsis][-1]
+                value = value[head] if isinstance(value, Mapping) else value[int(head)]
+            if rest:
+                return source_kind(value, rest)
+            return "dataset" if strip_optional(kind) is DataSource else "model"
+    raise KeyError(role)
+
+
+def _typed_fields(section: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, resolved type and value of a dataclass's fields."""
+    hints = typing.get_type_hints(type(section))
+    for entry in dataclasses.fields(section):
+        yield entry.name, hints[entry.name], getattr(section, entry.name)
+
+
+def _sources_in(value: Any, kind: Any, role: str) -> Iterator[tuple[str, str]]:
+    """Yield the sources in one field."""
+    kind = strip_optional(kind)
+    if value is None:
+        return
+    if kind in (ModelSource, DataSource):
+        yield role, value
+    elif dataclasses.is_dataclass(value):
+        yield from find_sources(value, role)
+    elif isinstance(value, Mapping) and typing.get_args(kind):
+        for key, item in value.items():
+            yield from _sources_in(item, typing.get_args(kind)[1], f"{role}.{key}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _sources_in(item, typing.get_args(kind)[0], f"{role}.{index}")
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    """Set one dotted key of the raw recipe; the key itself is checked when the recipe is built."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ValueError(f"override {override!r} is not of the form section.key=value.")
+    *parents, last = key.split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise ValueError(f"override {override!r}: `{parent}` is not a section.")
+    content[last] = yaml.safe_load(text)

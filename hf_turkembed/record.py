@@ -1,0 +1,363 @@
+"""What a step leaves beside its output: provenance (identity and observation), scores, and the chain they form."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+PROVENANCE_FILE = "provenance.json"
+SCORES_FILE = "scores.json"
+# Packages whose versions can change what a step computes.
+_RECORDED_PACKAGES = (
+    "accelerate",
+    "datasets",
+    "numpy",
+    "peft",
+    "scipy",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One input of a step, named by reference: never a path of one machine, never nested."""
+
+    # Key of the recipe section that names the input, such as `teacher` or `corpus.folders.0`.
+    role: str
+    # Hub id, or the portable form of a local path (see `recipe.portable_name`).
+    name: str
+    # Commit of a Hub input, 40 hex digits; None for local inputs.
+    revision: str | None = None
+    # SHA-256 of a local file or folder, see `digest_path`; None for Hub inputs.
+    digest: str | None = None
+    # Digest of the identity of the step that made a local folder, where one did: the link of the chain.
+    record: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """All that decides what a step's output is; two runs with the same identity make the same output."""
+
+    step: str
+    # The recipe section the step reads, with defaults filled in and paths in portable form.
+    recipe: Mapping[str, Any]
+    inputs: tuple[Input, ...]
+    code: str
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON form."""
+        return hashlib.sha256(_canonical_json(as_plain(self)).encode()).hexdigest()
+
+    def input(self, role: str) -> Input:
+        """Return the input that plays `role`.
+
+        Raises:
+            KeyError: If the step has no such input.
+        """
+        for candidate in self.inputs:
+            if candidate.role == role:
+                return candidate
+        raise KeyError(f"step `{self.step}` has no input `{role}`; it has {[i.role for i in self.inputs]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What was seen while a step ran; two runs of one identity may differ here and nowhere else."""
+
+    # UTC, ISO 8601, whole seconds.
+    finished: str
+    # Wall time of the run that finished the step, and over how many runs (1 = never interrupted).
+    seconds: float
+    runs: int
+    num_processes: int
+    hardware: Mapping[str, Any]
+    packages: Mapping[str, str]
+    # Rows, tokens, parameters, losses: numbers the step itself counted.
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    # SHA-256 of small result files that other readers quote, such as scores.json.
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    # US dollars: price per hour as given in the recipe, and price x seconds; None where no price was given.
+    price_per_hour: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The content of provenance.json."""
+
+    identity: Identity
+    observed: Observed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreDataset:
+    """The held-out data behind a score."""
+
+    # Hub id or portable name; with its revision or digest as in `Input`.
+    name: str
+    revision: str | None = None
+    digest: str | None = None
+    config: str | None = None
+    split: str | None = None
+    # True for text that a program made up: such scores never enter `model-index`.
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One measured number with all that is needed to measure it again, or the reason why it is missing."""
+
+    # Role of the model within the scoring run, such as `teacher`, and its digest (local) or revision (Hub).
+    model: str
+    model_digest: str
+    suite: str
+    # Task type in the Hub's vocabulary, such as `semantic-similarity`.
+    task: str
+    dataset: ScoreDataset
+    metric: str
+    # Finite; None where the score is missing, and then `missing` says why.
+    value: float | None
+    # Bounds of the 95 % interval, where one was computed.
+    interval: tuple[float, float] | None = None
+    truncate_dim: int
+    # Full width of the model's embedding.
+    embedding_dim: int
+    prompt: str | None
+    pooling: str
+    precision: str
+    # Pairs or triplets behind the value.
+    rows: int
+    missing: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse NaN and half-missing scores, so that no reader has to."""
+        where = f"score `{self.suite}`/`{self.metric}` of `{self.model}` at {self.truncate_dim} dimensions"
+        if (self.value is None) == (self.missing is None):
+            raise ValueError(f"{where} needs either a value or the reason why it is missing, not both or neither.")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"{where} is {self.value!r}; a score has to be finite or explicitly missing.")
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hex.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+    """
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_path(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a folder as the sorted list of its files' names and digests.
+
+    provenance.json is left out: it holds observations, and the identity in it is linked by `Input.record`.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder.")
+    if path.is_file():
+        return digest_file(path)
+    listing = hashlib.sha256()
+    for file in sorted(path.rglob("*"), key=lambda f: f.relative_to(path).as_posix()):
+        if file.is_file() and file.name != PROVENANCE_FILE:
+            listing.update(f"{digest_file(file)}  {file.relative_to(path).as_posix()}\n".encode())
+    return listing.hexdigest()
+
+
+def describe_differences(found: Identity, expected: Identity) -> list[str]:
+    """List the keys in which two identities differ, as `key: found -> expected`."""
+    left, right = _flatten(as_plain(found)), _flatten(as_plain(expected))
+    keys = [key for key in {**left, **right} if left.get(key) != right.get(key)]
+    return [f"{key}: {left.get(key)!r} -> {right.get(key)!r}" for key in keys]
+
+
+def observe_hardware() -> dict[str, Any]:
+    """Describe the machine: processors, memory in GiB, accelerators; no host name, no user."""
+    import torch
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "accelerators": gpus,
+    }
+
+
+def observe_packages() -> dict[str, str]:
+    """Return the versions of Python and of the packages that can change what a step computes."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _RECORDED_PACKAGES}}
+
+
+def as_plain(value: Any) -> Any:
+    """Turn dataclasses, mappings and tuples into what `json` writes, keeping the order of keys."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(item) for item in value]
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If it is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); remove it and run its step again.") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON through a temporary name, so that a crash leaves the old file or the new one.
+
+    Raises:
+        ValueError: If `content` holds NaN or an infinity.
+    """
+    text = json.dumps(as_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_provenance(folder: Path, provenance: Provenance) -> None:
+    """Write provenance.json into `folder`.
+
+    Raises:
+        ValueError: If an observed number is not finite.
+    """
+    write_json(folder / PROVENANCE_FILE, {"schema_version": SCHEMA_VERSION, **as_plain(provenance)})
+
+
+def read_identity(content: Mapping[str, Any]) -> Identity:
+    """Build an Identity from its JSON form.
+
+    Raises:
+        TypeError: If a key is unknown or missing.
+    """
+    inputs = tuple(Input(**entry) for entry in content["inputs"])
+    return Identity(**{**content, "inputs": inputs})
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Read provenance.json from `folder`.
+
+    Raises:
+        FileNotFoundError: If the folder has none, so was not made by a step of this package.
+        ValueError: If it was written in another schema version, or is damaged.
+    """
+    path = folder / PROVENANCE_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no {PROVENANCE_FILE}; expected the output folder of a step such as `clone` or `distill`."
+        )
+    content = _read_versioned(path)
+    try:
+        return Provenance(identity=read_identity(content["identity"]), observed=Observed(**content["observed"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove the folder and run its step again.") from error
+
+
+def write_scores(folder: Path, scores: Iterable[Score]) -> None:
+    """Write scores.json into `folder`.
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    write_json(folder / SCORES_FILE, {"schema_version": SCHEMA_VERSION, "scores": [as_plain(s) for s in scores]})
+
+
+def read_scores(path: Path) -> tuple[Score, ...]:
+    """Read a scores.json.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If it was written in another schema version, or is damaged.
+    """
+    content = _read_versioned(path)
+    try:
+        return tuple(_score(entry) for entry in content["scores"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); run the score step again.") from error
+
+
+def read_chain(folder: Path) -> list[Provenance]:
+    """Follow the inputs of a step's folder back to the first step, nearest first.
+
+    Records are looked for in the folders beside `folder` and beside its parent, and recognised by the digest of
+    their identity, so folders may be moved and renamed together. An input whose record is not found there ends its
+    branch: it is still named in the record that used it.
+
+    Args:
+        folder: Output folder of a step.
+
+    Raises:
+        FileNotFoundError: If `folder` itself has no record.
+        ValueError: If a record is damaged.
+    """
+    run = folder.resolve().parent
+    nearby = [*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")]
+    known = {record.identity.digest: record for record in (read_provenance(path.parent) for path in nearby)}
+    chain = [read_provenance(folder)]
+    for record in chain:
+        for link in (source.record for source in record.identity.inputs):
+            if link in known and known[link] not in chain:
+                chain.append(known[link])
+    return chain
+
+
+def _score(entry: Mapping[str, Any]) -> Score:
+    """Build a Score from its JSON form."""
+    interval = None if entry["interval"] is None else (entry["interval"][0], entry["interval"][1])
+    return Score(**{**entry, "dataset": ScoreDataset(**entry["dataset"]), "interval": interval})
+
+
+def _read_versioned(path: Path) -> dict[str, Any]:
+    """Read a JSON object and check its schema version."""
+    content = read_json(path)
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        raise ValueError(f"{path} has schema version {found!r}, expected {SCHEMA_VERSION}; run its step again.")
+    return dict(content)
+
+
+def _canonical_json(value: Any) -> str:
+    """Serialise with sorted keys and no spaces, the form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Turn nested mappings and lists into one mapping with dotted keys."""
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = {str(index): item for index, item in enumerate(value)}.items()
+    else:
+        return {prefix: value}
+    return {key: leaf for name, item in items for key, leaf in _flatten(item, f"{prefix}.{name}".lstrip(".")).items()}

@@ -1,0 +1,229 @@
+"""The life of a step: is it done, where does it write, and the record it leaves when it is finished."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from hf_turkembed import recipe as recipes
+from hf_turkembed import record
+from hf_turkembed.recipe import Recipe
+from hf_turkembed.record import Identity, Input, Observed, Provenance
+from hf_turkembed.version import __version__
+
+logger = logging.getLogger(__name__)
+
+# In a folder of unfinished work: the identity it belongs to, and the seconds and runs spent so far.
+_PROGRESS_FILE = ".progress.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of one recipe, about to run or already done."""
+
+    name: str
+    identity: Identity
+    # The finished output, which exists only when the step is done.
+    output: Path
+    # Where the step writes until it is done.
+    partial: Path
+    done: bool
+    seconds_before: float = 0.0
+    runs_before: int = 0
+    started: float = 0.0
+    price_per_hour: float | None = None
+
+
+def step_folder(recipe: Recipe, name: str) -> Path:
+    """Return the folder a step or stage writes, such as `clone` or `finetune-nli`."""
+    return Path(recipe.output_dir) / name
+
+
+def identify(recipe: Recipe, step: str, stage: str | None = None) -> Identity:
+    """Work out a step's identity: its section, its inputs by digest or revision, the code's version, the seed.
+
+    Args:
+        recipe: The whole recipe.
+        step: One of `recipe.STEPS`.
+        stage: Name of a stage of `finetune`; its identity leaves out the other stages, and its base is the stage
+            before it.
+
+    Raises:
+        ValueError: If the recipe has no section for the step.
+        FileNotFoundError: If a local input does not exist; the message names the key.
+    """
+    section = recipes.section_of(recipe, step)
+    if stage is not None:
+        section = _only_stage(section, stage)
+    inputs = tuple(_identify_input(recipe, section, role, source) for role, source in recipes.find_sources(section))
+    return Identity(
+        step=step, recipe=recipes.portable_section(section), inputs=inputs, code=__version__, seed=recipe.seed
+    )
+
+
+def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False) -> Step:
+    """Find out whether a step is done, and if not, prepare the folder of its unfinished work.
+
+    Args:
+        recipe: The whole recipe.
+        step: One of `recipe.STEPS`.
+        stage: Name of a stage of `finetune`.
+        resumable: Whether the step goes on from what an interrupted run left; otherwise that is removed.
+
+    Raises:
+        ValueError: If the output folder, or the unfinished work of a resumable step, belongs to another run; the
+            message lists the keys that differ.
+        FileNotFoundError: If an input does not exist.
+    """
+    identity = identify(recipe, step, stage)
+    name = step if stage is None else f"{step}-{stage}"
+    output = step_folder(recipe, name)
+    partial = output.with_name(f"{output.name}.partial")
+    begun = Step(name=name, identity=identity, output=output, partial=partial, done=False)
+    if output.exists():
+        _check_same_run(output, record.read_provenance(output).identity, identity)
+        logger.info("%s: already done, %s holds the same run; skipped.", name, output)
+        return replace(begun, done=True)
+    if not resumable and partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    seconds, runs = _read_progress(partial, identity)
+    record.write_json(
+        partial / _PROGRESS_FILE, {"identity": record.as_plain(identity), "seconds": seconds, "runs": runs + 1}
+    )
+    return replace(
+        begun,
+        seconds_before=seconds,
+        runs_before=runs,
+        started=time.monotonic(),
+        price_per_hour=recipe.price_per_hour,
+    )
+
+
+def finish_step(
+    step: Step, *, counts: Mapping[str, Any], num_processes: int = 1, outputs: tuple[str, ...] = ()
+) -> None:
+    """Write the record of a finished step and give its folder the final name.
+
+    Args:
+        step: What `begin_step` returned.
+        counts: Numbers the step counted, for `Observed.counts`.
+        num_processes: Size of the process group that ran it.
+        outputs: Names of small result files whose digests the record holds.
+
+    Raises:
+        ValueError: If a number in `counts` is not finite.
+    """
+    seconds = step.seconds_before + time.monotonic() - step.started
+    observed = Observed(
+        finished=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(seconds, 2),
+        runs=step.runs_before + 1,
+        num_processes=num_processes,
+        hardware=record.observe_hardware(),
+        packages=record.observe_packages(),
+        counts=counts,
+        outputs={name: record.digest_file(step.partial / name) for name in outputs},
+        price_per_hour=step.price_per_hour,
+        cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
+    )
+    (step.partial / _PROGRESS_FILE).unlink()
+    record.write_provenance(step.partial, Provenance(identity=step.identity, observed=observed))
+    os.replace(step.partial, step.output)
+    logger.info("%s: done in %.1f s, written to %s", step.name, seconds, step.output)
+
+
+def save_progress(step: Step) -> None:
+    """Note the seconds spent so far, so that an interrupted run counts in the record."""
+    record.write_json(
+        step.partial / _PROGRESS_FILE,
+        {
+            "identity": record.as_plain(step.identity),
+            "seconds": step.seconds_before + time.monotonic() - step.started,
+            "runs": step.runs_before + 1,
+        },
+    )
+
+
+def check_external_inputs(recipe: Recipe) -> None:
+    """Check that the local inputs which no step of the recipe makes exist, before any work.
+
+    Raises:
+        FileNotFoundError: If one is missing; the message names its key and where it was looked for.
+    """
+    made = {name.split("-")[0] for name in recipe.steps}
+    for step in recipe.steps:
+        section = recipes.section_of(recipe, step)
+        for role, source in recipes.find_sources(section):
+            below = source.removeprefix("{output_dir}/")
+            if recipes.is_local(source) and (below == source or below.split("/")[0].split("-")[0] not in made):
+                _require(recipe, f"{step}.{role}", source)
+
+
+def _only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:
+    """Cut a finetune section down to one stage, based on the stage before it."""
+    names = list(section.stages)
+    before = names.index(stage) - 1
+    base = section.base_model if before < 0 else recipes.ModelSource(f"{{output_dir}}/finetune-{names[before]}")
+    return replace(section, base_model=base, stages={stage: section.stages[stage]})
+
+
+def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Input:
+    """Name one input by digest (local) or by commit (Hub)."""
+    name = recipes.portable_name(source)
+    if not recipes.is_local(source):
+        repo_id, revision = recipes.split_revision(source)
+        kind = recipes.source_kind(section, role)
+        return Input(role=role, name=repo_id, revision=_resolve_revision(repo_id, revision, kind))
+    path = _require(recipe, role, source)
+    # The record lies in the input itself, or beside it where the input is a part of a step's output.
+    records = [folder for folder in (path, path.parent) if (folder / record.PROVENANCE_FILE).is_file()]
+    link = record.read_provenance(records[0]).identity.digest if records else None
+    return Input(role=role, name=name, digest=record.digest_path(path), record=link)
+
+
+def _require(recipe: Recipe, role: str, source: str) -> Path:
+    """Return the path of a local input that exists."""
+    path = recipes.local_path(recipe, source)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`{role}` names {source!r}, but {path} does not exist; run the step that makes it, or correct the path."
+        )
+    return path
+
+
+def _resolve_revision(repo_id: str, revision: str | None, kind: str) -> str:
+    """Ask the Hub for the commit behind a branch, a tag or the default branch; a full commit needs no asking."""
+    if revision is not None and len(revision) == 40:
+        return revision
+    from huggingface_hub import HfApi
+
+    commit = HfApi().repo_info(repo_id, revision=revision, repo_type=kind).sha
+    if commit is None:
+        raise ValueError(f"the Hub names no commit for {repo_id!r} at revision {revision!r}; pin one with @<commit>.")
+    return commit
+
+
+def _check_same_run(folder: Path, found: Identity, expected: Identity) -> None:
+    """Raise unless a folder belongs to the run that was asked for."""
+    if differences := record.describe_differences(found, expected):
+        listed = "\n  ".join(differences[:8])
+        raise ValueError(
+            f"{folder} holds another run of `{found.step}`; these keys differ (found -> asked for):\n  {listed}\n"
+            "Choose another output_dir, or remove that folder."
+        )
+
+
+def _read_progress(partial: Path, identity: Identity) -> tuple[float, int]:
+    """Read seconds and runs spent by earlier, interrupted runs of the same identity."""
+    path = partial / _PROGRESS_FILE
+    if not path.is_file():
+        return 0.0, 0
+    progress = record.read_json(path)
+    _check_same_run(partial, record.read_identity(progress["identity"]), identity)
+    return float(progress["seconds"]), int(progress["runs"])
