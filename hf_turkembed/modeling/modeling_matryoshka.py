@@ -1,0 +1,259 @@
+"""Pooling, dense heads, truncation and normalisation around a native encoder (published with every model)."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils.hub import cached_file
+
+# What `AutoModel.from_pretrained` passes on for finding files; the heads come from the same place as the weights.
+_HUB_KEYS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
+_SHARED_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
+
+
+class Head(nn.Module):
+    """A dense layer of the sentence-transformers repo, held as a constant.
+
+    Its weights are buffers outside the state dict, not parameters: they are stored once, in the repo's own
+    `N_Dense` folder, and when sentence-transformers loads this class as its backbone it trains its own copy,
+    so that here they must neither count as parameters nor wait for gradients.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: nn.Module) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+        self.activation = activation
+
+    def forward(self, embedding: Tensor, width: int | None) -> Tensor:
+        """Project `(batch_size, in_features)` to `(batch_size, out_features)`, or to its first `width` outputs."""
+        bias = None if self.bias is None else self.bias[:width]
+        output: Tensor = self.activation(nn.functional.linear(embedding, self.weight[:width], bias))
+        return output
+
+
+class MatryoshkaMixin(PreTrainedModel):
+    """Gives a native encoder class a sentence embedding of any trained width.
+
+    `pooler_output` is the sentence embedding, `(batch_size, truncate_dim)`, rows of unit L2 norm;
+    `last_hidden_state` is what the native class gives. A repo in the sentence-transformers layout says how: its
+    `modules.json` names the pooling and the dense heads, its `config.json` the trained widths (`matryoshka_dims`).
+    A checkpoint without `matryoshka_dims` is loaded as the native class itself.
+
+    References:
+        Matryoshka representation learning: https://huggingface.co/papers/2205.13147
+    """
+
+    config_class: type[PreTrainedConfig]
+
+    def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.truncate_dim: int | None = None
+        self.pooling_mode: str | None = None
+        self.heads = nn.ModuleList()
+        # Small files of the repo, by relative path, which `save_pretrained` writes back unchanged.
+        self.repository_files: dict[str, str] = {}
+
+    @classmethod
+    def native_class(cls) -> type[PreTrainedModel]:
+        """Return the class of transformers that this one extends."""
+        return next(base for base in cls.__mro__[1:] if base.__module__.startswith("transformers.models."))
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *model_args: Any,
+        config: PreTrainedConfig | str | os.PathLike[str] | None = None,
+        truncate_dim: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Load weights, pooling and heads from a sentence-transformers repo.
+
+        Args:
+            pretrained_model_name_or_path: Hub id or folder.
+            *model_args: Passed to the native class.
+            config: As in transformers.
+            truncate_dim: Width of the sentence embedding, one of the trained `matryoshka_dims`; None for full
+                width. It is a property of this object and never written back.
+            **kwargs: Passed to the native class.
+
+        Raises:
+            ValueError: If `truncate_dim` was not trained, or the repo uses a module this class does not know.
+            OSError: If `modules.json` or a file of a head is missing.
+        """
+        hub = {key: kwargs[key] for key in _HUB_KEYS if key in kwargs}
+        if not isinstance(config, PreTrainedConfig):
+            config = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub)
+        if getattr(config, "matryoshka_dims", None) is None:
+            if truncate_dim is not None:
+                raise ValueError(
+                    f"`truncate_dim`={truncate_dim} was asked of {pretrained_model_name_or_path}, whose config.json "
+                    "has no `matryoshka_dims`; load it without `truncate_dim`."
+                )
+            return cls.native_class().from_pretrained(
+                pretrained_model_name_or_path, *model_args, config=config, **kwargs
+            )
+        _check_width(truncate_dim, config.matryoshka_dims)
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, config=config, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.truncate_dim = truncate_dim
+        model._read_modules(pretrained_model_name_or_path, hub)
+        return loaded
+
+    @classmethod
+    def _from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> Any:
+        """Build random weights as the native class does: without a repo there are no heads to read."""
+        return cls.native_class()._from_config(config, **kwargs)
+
+    def forward(
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling | tuple[Any, ...]:
+        """Encode tokens.
+
+        Args:
+            input_ids: `(batch_size, sequence_length)`.
+            attention_mask: `(batch_size, sequence_length)`, 1 for tokens and 0 for padding; None for no padding.
+            **kwargs: Passed to the native class.
+
+        Returns:
+            `last_hidden_state` of the native class and `pooler_output`, the sentence embedding.
+
+        Raises:
+            ValueError: If the model was not loaded by `from_pretrained`, so has no pooling.
+        """
+        return_dict = kwargs.pop("return_dict", None)
+        output = super().forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
+        hidden = output.last_hidden_state
+        if attention_mask is None or attention_mask.ndim != 2:
+            attention_mask = torch.ones(hidden.shape[:2], dtype=torch.long, device=hidden.device)
+        result = BaseModelOutputWithPooling(
+            last_hidden_state=hidden,
+            pooler_output=self._sentence_embedding(hidden, attention_mask),
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+        return result.to_tuple() if return_dict is False else result
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Save in the sentence-transformers layout, the code of this class included; all but the tokenizer.
+
+        Args:
+            save_directory: Folder to write.
+            *args: Passed to transformers.
+            **kwargs: Passed to transformers.
+
+        Raises:
+            ValueError: If `push_to_hub` is among the arguments: that would upload before the heads are written.
+        """
+        if kwargs.get("push_to_hub"):
+            raise ValueError("`push_to_hub=True` would leave out the heads; call `model.push_to_hub(repo_id)`.")
+        super().save_pretrained(save_directory, *args, **kwargs)
+        # The native name keeps the repo readable for servers that know the architecture but not this class.
+        self.config.architectures = [self.native_class().__name__]
+        self.config.save_pretrained(save_directory)
+        for name, text in self.repository_files.items():
+            path = Path(save_directory, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        for folder, head in zip(_module_paths(self.repository_files, "Dense"), self.heads, strict=True):
+            tensors = {f"linear.{name}": tensor.contiguous() for name, tensor in head.named_buffers()}
+            save_file(tensors, Path(save_directory, folder, "model.safetensors"), metadata={"format": "pt"})
+
+    def _sentence_embedding(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """Pool `(batch_size, length, hidden_size)`, apply the heads, truncate, then normalise."""
+        if self.pooling_mode is None:
+            raise ValueError(f"{type(self).__name__} has no pooling; load it with `from_pretrained`.")
+        embedding = _pool(hidden, attention_mask, self.pooling_mode)
+        for index, head in enumerate(self.heads):
+            # Outputs of a linear head are independent, so that the last one computes only those that are kept.
+            last = index == len(self.heads) - 1 and isinstance(head.activation, nn.Identity)
+            embedding = head(embedding, self.truncate_dim if last else None)
+        return nn.functional.normalize(embedding[:, : self.truncate_dim], p=2, dim=-1)
+
+    def _read_modules(self, repo: str | os.PathLike[str], hub: dict[str, Any]) -> None:
+        """Read pooling and heads from the sentence-transformers files of the repo."""
+        for name in _SHARED_FILES:
+            if path := _find(repo, name, hub, required=name == "modules.json"):
+                self.repository_files[name] = path.read_text(encoding="utf-8")
+        for module in json.loads(self.repository_files["modules.json"])[1:]:
+            kind = module["type"].rpartition(".")[2]
+            if kind not in ("Pooling", "Dense", "Normalize"):
+                raise ValueError(
+                    f"{repo}: modules.json names {module['type']!r}; AutoModel knows Pooling, Dense and Normalize. "
+                    "Load this repo with SentenceTransformer."
+                )
+            name = f"{module['path']}/config.json"
+            path = _find(repo, name, hub, required=kind != "Normalize")
+            self.repository_files[name] = "{}" if path is None else path.read_text(encoding="utf-8")
+            settings = json.loads(self.repository_files[name])
+            if kind == "Pooling":
+                self.pooling_mode = _pooling_mode(settings, name)
+            elif kind == "Dense":
+                weights = _find(repo, f"{module['path']}/model.safetensors", hub, required=True)
+                self.heads.append(_head(settings, load_file(str(weights)), name).to(self.device, self.dtype))
+
+
+def _find(repo: str | os.PathLike[str], name: str, hub: dict[str, Any], *, required: bool) -> Path | None:
+    """Return a file of the repo, fetched where it is a Hub id; None where it is missing and not required."""
+    path = cached_file(repo, name, _raise_exceptions_for_missing_entries=required, **hub)
+    return None if path is None else Path(path)
+
+
+def _check_width(truncate_dim: int | None, matryoshka_dims: list[int]) -> None:
+    """Raise unless the width was trained."""
+    if truncate_dim is not None and truncate_dim not in matryoshka_dims:
+        trained = ", ".join(map(str, matryoshka_dims))
+        raise ValueError(
+            f"`truncate_dim`={truncate_dim} is not one of the trained `matryoshka_dims` ({trained}); pick one of them."
+        )
+
+
+def _pool(hidden: Tensor, attention_mask: Tensor, mode: str) -> Tensor:
+    """Reduce `(batch_size, length, hidden_size)` to `(batch_size, hidden_size)` over the tokens of the mask."""
+    if mode == "cls":
+        # The first attended token, wherever padding stands.
+        first = attention_mask.argmax(dim=1)
+        return hidden[torch.arange(len(hidden), device=hidden.device), first]
+    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+
+
+def _pooling_mode(settings: dict[str, Any], name: str) -> str:
+    """Read the pooling mode, in today's or the older form of the file."""
+    flags = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+    old = [mode for flag, mode in flags.items() if settings.get(flag)]
+    mode = settings.get("pooling_mode", old[0] if len(old) == 1 else None)
+    if mode not in ("mean", "cls") or not settings.get("include_prompt", True):
+        raise ValueError(
+            f"{name} asks for pooling {settings!r}; AutoModel knows `mean` and `cls` with the prompt included. "
+            "Load this repo with SentenceTransformer."
+        )
+    return str(mode)
+
+
+def _head(settings: dict[str, Any], tensors: dict[str, Tensor], name: str) -> Head:
+    """Build a head, its activation one of torch.nn and nothing else."""
+    activation = settings.get("activation_function", "torch.nn.modules.linear.Identity")
+    known = getattr(nn, activation.rpartition(".")[2], None) if activation.startswith("torch.nn.") else None
+    expected = (settings["out_features"], settings["in_features"])
+    if known is None or settings.get("use_residual"):
+        raise ValueError(f"{name} asks for {settings!r}; AutoModel knows plain layers with an activation of torch.nn.")
+    if tuple(tensors["linear.weight"].shape) != expected or (settings.get("bias", True) != ("linear.bias" in tensors)):
+        found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+        raise ValueError(f"{name} describes a weight of shape {expected}, but its model.safetensors holds {found}.")
+    return Head(tensors["linear.weight"], tensors.get("linear.bias"), known())
+
+
+def _module_paths(files: dict[str, str], kind: str) -> list[str]:
+    """List the folders of the modules of one kind, in order."""
+    return [m["path"] for m in json.loads(files["modules.json"]) if m["type"].rpartition(".")[2] == kind]

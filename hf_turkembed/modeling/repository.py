@@ -1,0 +1,44 @@
+"""Turns a sentence-transformers folder into a repo that AutoModel loads at any trained width."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_turkembed.modeling import MODEL_CLASSES
+from hf_turkembed.modeling.modeling_matryoshka import MatryoshkaMixin
+
+
+def code_files(model_class: type[MatryoshkaMixin]) -> list[Path]:
+    """List the files that define a model class: its own, and the one it imports."""
+    folder = Path(__file__).parent
+    return [folder / f"{model_class.__module__.rpartition('.')[2]}.py", folder / "modeling_matryoshka.py"]
+
+
+def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
+    """Write the trained widths and `auto_map` into config.json, and the model class's code beside it.
+
+    Args:
+        folder: A model in the sentence-transformers layout, with a native `model_type`.
+        matryoshka_dims: Trained widths, largest first.
+
+    Raises:
+        ValueError: If the widths are not distinct and falling, or no class is known for the `model_type`.
+    """
+    if not matryoshka_dims or list(matryoshka_dims) != sorted(set(matryoshka_dims), reverse=True):
+        raise ValueError(f"`matryoshka_dims` is {list(matryoshka_dims)}, expected distinct widths, largest first.")
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    known = {model_class.config_class.model_type: model_class for model_class in MODEL_CLASSES}
+    if config["model_type"] not in known:
+        raise ValueError(
+            f"{path} has the model_type {config['model_type']!r}; Matryoshka classes exist for {', '.join(known)}."
+        )
+    model_class = known[config["model_type"]]
+    files = code_files(model_class)
+    config["auto_map"] = {"AutoModel": f"{files[0].stem}.{model_class.__name__}"}
+    config["architectures"] = [model_class.native_class().__name__]
+    config["matryoshka_dims"] = list(matryoshka_dims)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
