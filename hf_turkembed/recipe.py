@@ -34,6 +34,8 @@ class CorpusConfig:
     # Config name of a language in `dataset`.
     dataset_config: str = "{language}"
     text_column: str = "text"
+    # Rows of the shuffled dataset that are passed over first.
+    skip_rows: int = 0
     # Most rows of a language, unless `rows_by_language` names it; None for all.
     rows: int | None = None
     rows_by_language: Mapping[str, int] = field(default_factory=dict)

@@ -66,6 +66,19 @@ def identify(recipe: Recipe, step: str, stage: str | None = None) -> Identity:
     )
 
 
+def is_done(output: Path, identity: Identity) -> bool:
+    """Tell whether a folder holds the finished output of this very run.
+
+    Raises:
+        ValueError: If it holds another run; the message lists the keys that differ.
+        FileNotFoundError: If it exists but was not made by a step.
+    """
+    if not output.exists():
+        return False
+    _check_same_run(output, record.read_provenance(output).identity, identity)
+    return True
+
+
 def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False) -> Step:
     """Find out whether a step is done, and if not, prepare the folder of its unfinished work.
 
@@ -85,8 +98,7 @@ def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable
     output = step_folder(recipe, name)
     partial = output.with_name(f"{output.name}.partial")
     begun = Step(name=name, identity=identity, output=output, partial=partial, done=False)
-    if output.exists():
-        _check_same_run(output, record.read_provenance(output).identity, identity)
+    if is_done(output, identity):
         logger.info("%s: already done, %s holds the same run; skipped.", name, output)
         return replace(begun, done=True)
     if not resumable and partial.exists():

@@ -4,9 +4,13 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hf_turkembed.modeling import MODEL_CLASSES
 from hf_turkembed.modeling.modeling_matryoshka import MatryoshkaMixin
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 def code_files(model_class: type[MatryoshkaMixin]) -> list[Path]:
@@ -42,3 +46,22 @@ def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for file in files:
         shutil.copyfile(file, folder / file.name)
+
+
+def save_model(model: "SentenceTransformer", folder: Path, matryoshka_dims: Sequence[int], tokenizer: Path) -> None:
+    """Save a trained model as a repo that every loader reads.
+
+    Args:
+        model: The trained model.
+        folder: Existing folder to write into.
+        matryoshka_dims: Trained widths, largest first.
+        tokenizer: Folder whose tokenizer files are kept byte for byte; training does not change a tokenizer, but
+            saving one that was used writes its last truncation and another class name.
+
+    Raises:
+        ValueError: If the widths or the model type are not supported.
+    """
+    model.save_pretrained(str(folder), create_model_card=False)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tokenizer / name, folder / name)
+    write_matryoshka_code(folder, matryoshka_dims)

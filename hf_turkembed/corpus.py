@@ -1,0 +1,255 @@
+"""Readers of plain text, NLI triplets and STS pairs that check what they read."""
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+# Rows of a streamed dataset among which the order is random.
+_SHUFFLE_BUFFER = 10_000
+
+TRIPLET_COLUMNS = ("anchor", "positive", "negative")
+PAIR_COLUMNS = ("sentence1", "sentence2", "score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubDataset:
+    """One config of a dataset on the Hub, or in a local folder that `datasets` can load."""
+
+    name: str
+    config: str | None
+    split: str
+    revision: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """Where the plain text of one language comes from, and how much of it is read."""
+
+    language: str
+    # UTF-8 files of one text a line.
+    files: tuple[Path, ...] = ()
+    dataset: HubDataset | None = None
+    text_column: str = "text"
+    # Rows of the shuffled dataset that are passed over first.
+    skip_rows: int = 0
+    # Most texts in all; None for every one.
+    rows: int | None = None
+    # Lines at the end of every file that are left out, or the only ones that are read.
+    skip_last: int = 0
+    only_last: int | None = None
+
+
+def find_text_files(folder: Path, language: str) -> tuple[Path, ...]:
+    """List the files of one language in a folder: `xx.txt`, then `xx/*.txt` in order of name."""
+    single = folder / f"{language}.txt"
+    return (*([single] if single.is_file() else []), *sorted((folder / language).glob("*.txt")))
+
+
+def read_texts(source: TextSource, *, seed: int) -> Iterator[str]:
+    """Yield the distinct texts of one language, in files' order, then the dataset's shuffled order.
+
+    Lines that are empty or not valid UTF-8 are left out and their number is logged.
+
+    Args:
+        source: What to read.
+        seed: Shuffles a streamed dataset, whose first rows are rarely typical.
+
+    Raises:
+        ValueError: If not a single usable text is found.
+    """
+    # Digests would be smaller, but a language's share of a corpus fits in memory.
+    seen: set[str] = set()
+    for text in _texts(source, seed):
+        if text not in seen:
+            seen.add(text)
+            yield text
+            if source.rows is not None and len(seen) == source.rows:
+                return
+    if not seen:
+        names = [str(file) for file in source.files] or [str(source.dataset)]
+        raise ValueError(
+            f"language `{source.language}` has no usable text: {', '.join(names)} holds only empty lines or invalid "
+            "UTF-8; expected UTF-8 files with one text a line."
+        )
+
+
+def check_text_sources(sources: Iterable[TextSource]) -> None:
+    """Check, before any work, that each language's local files hold text.
+
+    Raises:
+        ValueError: If a language has neither files nor a dataset, or no usable line.
+    """
+    for source in sources:
+        if not source.files and source.dataset is None:
+            raise ValueError(
+                f"language `{source.language}` has no text: expected {source.language}.txt or {source.language}/*.txt "
+                "in one of the corpus folders; add one, or take the language out of `languages`."
+            )
+        if source.dataset is None:
+            next(read_texts(source, seed=0))
+
+
+def read_triplets(
+    source: Path | HubDataset, *, columns: Sequence[str] = TRIPLET_COLUMNS, rows: int | None = None
+) -> dict[str, list[str]]:
+    """Read NLI triplets.
+
+    Args:
+        source: A .jsonl or .tsv file, or a dataset.
+        columns: The source's names for anchor, positive and negative.
+        rows: Read only the first ones; None for all.
+
+    Returns:
+        Columns `anchor`, `positive` and `negative` of equal length.
+
+    Raises:
+        ValueError: If a column is missing or a text is empty; the message names the row.
+    """
+    table: dict[str, list[str]] = {name: [] for name in TRIPLET_COLUMNS}
+    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+        for name, column in zip(TRIPLET_COLUMNS, columns, strict=True):
+            table[name].append(_text(row[column], source, number, column))
+    return table
+
+
+def read_pairs(
+    source: Path | HubDataset,
+    *,
+    columns: Sequence[str] = PAIR_COLUMNS,
+    highest_score: float,
+    rows: int | None = None,
+) -> dict[str, list[Any]]:
+    """Read sentence pairs with graded similarity.
+
+    Args:
+        source: A .jsonl or .tsv file, or a dataset.
+        columns: The source's names for sentence1, sentence2 and score.
+        highest_score: The source's score for "same meaning".
+        rows: Read only the first ones; None for all.
+
+    Returns:
+        Columns `sentence1`, `sentence2`, and `score` scaled to 0 to 1, of equal length.
+
+    Raises:
+        ValueError: If a column is missing, a text is empty, or a score is not a number from 0 to `highest_score`.
+    """
+    table: dict[str, list[Any]] = {name: [] for name in PAIR_COLUMNS}
+    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+        for name, column in zip(PAIR_COLUMNS[:2], columns[:2], strict=True):
+            table[name].append(_text(row[column], source, number, column))
+        table["score"].append(_score(row[columns[2]], source, number, highest_score) / highest_score)
+    return table
+
+
+def check_row_count(table: Mapping[str, Sequence[Any]], expected: int | None, name: str) -> None:
+    """Check that a table has as many rows as are known to be in its source.
+
+    Raises:
+        ValueError: If it has not, as when a reader that honours quotes swallows rows.
+    """
+    found = len(next(iter(table.values())))
+    if expected is not None and found != expected:
+        raise ValueError(
+            f"{name} gave {found:,} rows, expected {expected:,}; the file is not the one the recipe means."
+        )
+
+
+def _texts(source: TextSource, seed: int) -> Iterator[str]:
+    """Yield all usable texts of a source, repeats included."""
+    for file in source.files:
+        yield from _lines(file, source.skip_last, source.only_last)
+    if source.dataset is not None:
+        rows = _stream(source.dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows)
+        yield from (text for row in rows if (text := row[source.text_column].strip()))
+
+
+def _lines(file: Path, skip_last: int, only_last: int | None) -> Iterator[str]:
+    """Yield the usable lines of a file, all of it or cut at a count from the end."""
+    first, last = 0, None
+    if skip_last or only_last is not None:
+        with file.open("rb") as stream:
+            total = sum(1 for _ in stream)
+        first = 0 if only_last is None else max(0, total - only_last)
+        last = total - skip_last
+    empty = invalid = 0
+    with file.open("rb") as stream:
+        for line in islice(stream, first, last):
+            try:
+                text = line.decode("utf-8").strip().lstrip("\ufeff")
+            except UnicodeDecodeError:
+                invalid += 1
+                continue
+            if text:
+                yield text
+            else:
+                empty += 1
+    if invalid:
+        logger.warning("%s: left out %d lines of invalid UTF-8 and %d empty ones.", file, invalid, empty)
+
+
+def _stream(dataset: HubDataset) -> Any:
+    """Open a dataset for streaming."""
+    from datasets import load_dataset
+
+    return load_dataset(dataset.name, dataset.config, split=dataset.split, revision=dataset.revision, streaming=True)
+
+
+def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield rows of a table that has the columns."""
+    rows = _stream(source) if isinstance(source, HubDataset) else _file_rows(source)
+    for number, row in enumerate(rows, start=1):
+        if missing := [column for column in columns if row.get(column) is None]:
+            raise ValueError(
+                f"{_name(source)}, row {number}: no column {missing[0]!r}; its columns are {', '.join(map(str, row))}."
+            )
+        yield row
+
+
+def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield rows of a .jsonl or .tsv file as mappings."""
+    if path.suffix not in (".jsonl", ".tsv"):
+        raise ValueError(f"{path} ends in {path.suffix!r}; expected .jsonl or .tsv.")
+    with path.open(encoding="utf-8", newline="") as stream:
+        if path.suffix == ".tsv":
+            # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
+            yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            return
+        for number, line in enumerate(stream, start=1):
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, row {number} is not valid JSON: {error}.") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, row {number} is {type(row).__name__}, expected an object with columns.")
+            yield row
+
+
+def _text(value: Any, source: Path | HubDataset, number: int, column: str) -> str:
+    """Return a text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{_name(source)}, row {number}: column {column!r} is {value!r}, expected text.")
+    return value.strip()
+
+
+def _score(value: Any, source: Path | HubDataset, number: int, highest: float) -> float:
+    """Return a score between 0 and `highest`."""
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not 0 <= score <= highest:
+        raise ValueError(f"{_name(source)}, row {number}: the score is {value!r}, expected 0 to {highest:g}.")
+    return score
+
+
+def _name(source: Path | HubDataset) -> str:
+    """Name a source in a message."""
+    return str(source) if isinstance(source, Path) else f"{source.name} ({source.config}, {source.split})"

@@ -1,0 +1,206 @@
+"""What every recipe script needs before its work: arguments, the process group, and the inputs a recipe names."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+
+from hf_turkembed import corpus, record
+from hf_turkembed import recipe as recipes
+from hf_turkembed.corpus import HubDataset, TextSource
+from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe
+from hf_turkembed.record import Identity
+from hf_turkembed.step import identify
+
+# Weights in other forms than safetensors, which a model repo may hold as well.
+_UNUSED_FILES = ["*.bin", "*.pt", "*.onnx", "*.h5", "*.msgpack", "*.gguf", "openvino/*", "onnx/*"]
+
+
+def read_recipe(description: str, step: str) -> Recipe:
+    """Read the command line of a step's script, and its recipe.
+
+    `--dry-run` prints the identity that the run would have, and exits.
+
+    Args:
+        description: The script's docstring.
+        step: The step, whose section and inputs are checked.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_recipe_arguments(parser)
+    arguments = parser.parse_args()
+    start_logging()
+    with clear_errors():
+        recipe = recipes.load_recipe(arguments.recipe, arguments.overrides)
+        recipes.section_of(recipe, step)
+        if arguments.dry_run:
+            stages = recipe.finetune.stages if step == "finetune" and recipe.finetune else [None]
+            for stage in stages:
+                identity = record.as_plain(identify(recipe, step, stage))
+                sys.stdout.write(json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
+            raise SystemExit(0)
+    return recipe
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that all scripts share."""
+    parser.add_argument("recipe", type=Path, help="a YAML recipe, such as recipes/sandbox/magibu.yaml")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="replaces a value of the recipe; the value is YAML"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, say what would be done, and stop")
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """End the script with the message alone where the user can mend the cause; other errors keep their trace."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, PermissionError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def start_logging() -> None:
+    """Log to standard error, without the bars that loading a small checkpoint draws."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("httpx2", "sentence_transformers", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def start_process_group(precision: str = "float32") -> Any:
+    """Start the process group, and check that it is as large as was asked for.
+
+    Args:
+        precision: `bfloat16` runs forward passes under autocast; weights stay as they are loaded.
+
+    Returns:
+        An `accelerate.Accelerator`.
+
+    Raises:
+        ValueError: If fewer processes run than the launch configuration says.
+    """
+    from accelerate import Accelerator
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    accelerator = Accelerator(mixed_precision="bf16" if precision == "bfloat16" else "no")
+    check_topology(accelerator.num_processes)
+    return accelerator
+
+
+def check_topology(num_processes: int) -> None:
+    """Check that the process group is as large as the launch configuration says.
+
+    Args:
+        num_processes: Size of the process group.
+
+    Raises:
+        ValueError: If `accelerate launch` was asked for several processes and started one.
+    """
+    # `accelerate launch` names a main process only when its configuration has several; with
+    # `distributed_type: MULTI_CPU` and no MPI it then starts one, and says nothing.
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_ADDR" in os.environ
+    if launched and num_processes == 1 and "WORLD_SIZE" not in os.environ:
+        raise ValueError(
+            "the launch configuration asks for several processes, but one is running. Without GPUs, use "
+            "`distributed_type: MULTI_GPU` with `use_cpu: true`, as accelerate_configs/cpu_x2.yaml does."
+        )
+
+
+def fetch(recipe: Recipe, identity: Identity, role: str, source: str) -> Path:
+    """Return the folder or file behind a source, downloaded at the recorded revision where it is a Hub model."""
+    if recipes.is_local(source):
+        return recipes.local_path(recipe, source)
+    revision = identity.input(role).revision
+    return Path(snapshot_download(identity.input(role).name, revision=revision, ignore_patterns=_UNUSED_FILES))
+
+
+def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusConfig) -> list[TextSource]:
+    """Find the text of every language of a corpus, and check that there is some.
+
+    Raises:
+        ValueError: If a language has no usable text.
+    """
+    folders = [recipes.local_path(recipe, folder) for folder in config.folders]
+    sources = []
+    for language in config.languages:
+        files = [file for folder in folders for file in corpus.find_text_files(folder, language)]
+        files += [recipes.local_path(recipe, file) for file in config.files.get(language, ())]
+        sources.append(
+            TextSource(
+                language=language,
+                files=tuple(files),
+                dataset=_text_dataset(recipe, identity, role, config, language),
+                text_column=config.text_column,
+                skip_rows=config.skip_rows,
+                rows=config.rows_by_language.get(language, config.rows),
+                skip_last=config.skip_last,
+                only_last=config.only_last,
+            )
+        )
+    corpus.check_text_sources(sources)
+    return sources
+
+
+def labelled_source(recipe: Recipe, identity: Identity, role: str, config: DatasetConfig) -> Path | HubDataset:
+    """Return the file or the Hub dataset behind labelled text."""
+    if recipes.is_local(config.source):
+        return recipes.local_path(recipe, config.source)
+    found = identity.input(f"{role}.source")
+    return HubDataset(name=found.name, config=config.config, split=config.split or "train", revision=found.revision)
+
+
+def read_labelled(
+    recipe: Recipe, identity: Identity, role: str, config: DatasetConfig, kind: str
+) -> dict[str, list[Any]]:
+    """Read triplets (`kind` "triplets") or scored pairs (any other), with their number of rows checked.
+
+    Raises:
+        ValueError: If a row is not as expected, or there are more or fewer than the recipe knows of.
+    """
+    source = labelled_source(recipe, identity, role, config)
+    table: dict[str, list[Any]]
+    if kind == "triplets":
+        table = {**corpus.read_triplets(source, columns=config.columns, rows=config.rows)}
+    else:
+        table = corpus.read_pairs(source, columns=config.columns, highest_score=config.highest_score, rows=config.rows)
+    corpus.check_row_count(table, config.expected_rows, config.source)
+    return table
+
+
+def load_encoder(folder: Path, precision: str, device: Any, max_length: int | None = None) -> Any:
+    """Load a model in the given precision.
+
+    Args:
+        folder: A model in the sentence-transformers layout.
+        precision: `float32` or `bfloat16`.
+        device: Where it goes.
+        max_length: Texts are cut to this many tokens; None for the model's own limit.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device=str(device), model_kwargs={"dtype": precision})
+    if max_length is not None:
+        model.max_seq_length = max_length
+    return model
+
+
+def _text_dataset(
+    recipe: Recipe, identity: Identity, role: str, config: CorpusConfig, language: str
+) -> HubDataset | None:
+    """Return the dataset config of one language."""
+    if config.dataset is None:
+        return None
+    found = identity.input(f"{role}.dataset")
+    return HubDataset(
+        name=recipes.locate(recipe, config.dataset),
+        config=config.dataset_config.format(language=language),
+        split="train",
+        revision=found.revision,
+    )

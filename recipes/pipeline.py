@@ -1,0 +1,116 @@
+"""Run the steps that a recipe lists, skip those that are done, go on with those that were cut off.
+
+python recipes/pipeline.py RECIPE [section.key=value ...]
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hf_turkembed.publishing.outbox import outbox_folder
+from hf_turkembed.recipe import Recipe, load_recipe
+from hf_turkembed.step import check_external_inputs, identify, is_done, step_folder
+from inputs import add_recipe_arguments, clear_errors, start_logging
+
+logger = logging.getLogger("pipeline")
+
+ROOT = Path(__file__).resolve().parent.parent
+# Steps that use the process group, started by `accelerate launch`.
+LAUNCHED = ("embed", "distill", "finetune", "score")
+
+
+def main() -> None:
+    """Run the pipeline."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_recipe_arguments(parser)
+    arguments = parser.parse_args()
+    start_logging()
+    with clear_errors():
+        recipe = load_recipe(arguments.recipe, arguments.overrides)
+        check_external_inputs(recipe)
+        topology = topology_file(recipe)
+        for step in recipe.steps:
+            command = step_command(step, topology, [str(arguments.recipe), *arguments.overrides])
+            if arguments.dry_run:
+                logger.info("%s: %s", step, " ".join(command))
+            elif step_is_done(recipe, step):
+                logger.info("%s: already done, skipped", step)
+            else:
+                run_step(step, command)
+
+
+def topology_file(recipe: Recipe) -> Path:
+    """Return the launch configuration the recipe names.
+
+    Raises:
+        FileNotFoundError: If there is none of that name; the message lists those there are.
+    """
+    folder = ROOT / "accelerate_configs"
+    path = folder / f"{recipe.topology}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise FileNotFoundError(f"`topology` is {recipe.topology!r}, but accelerate_configs has only {names}.")
+    return path
+
+
+def step_command(step: str, topology: Path, arguments: list[str]) -> list[str]:
+    """Return the command that runs one step."""
+    script = str(ROOT / "recipes" / f"{step}.py")
+    if step not in LAUNCHED:
+        return [sys.executable, script, *arguments]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(topology)]
+    return [*launch, script, *arguments]
+
+
+def step_is_done(recipe: Recipe, step: str) -> bool:
+    """Tell whether a step, all stages of it, is done for this very recipe.
+
+    Raises:
+        ValueError: If its folder holds another run.
+    """
+    if step == "finetune" and recipe.finetune is not None:
+        # A later stage's identity needs the output of the one before it, so that the order matters.
+        return all(
+            step_folder(recipe, f"finetune-{stage}").exists()
+            and is_done(step_folder(recipe, f"finetune-{stage}"), identify(recipe, step, stage))
+            for stage in recipe.finetune.stages
+        )
+    folder = step_folder(recipe, step)
+    done = is_done(folder, identify(recipe, step))
+    if done and step == "publish" and not is_in_outbox(recipe):
+        shutil.rmtree(folder)
+        return False
+    return done
+
+
+def is_in_outbox(recipe: Recipe) -> bool:
+    """Tell whether everything a recipe publishes locally still stands in the outbox."""
+    config = recipe.publish
+    if config is None or config.target != "outbox":
+        return True
+    return all(outbox_folder(recipe, repo).is_dir() for repo in config.repos.values())
+
+
+def run_step(step: str, command: list[str]) -> None:
+    """Run one step in a process of its own.
+
+    Raises:
+        SystemExit: If it fails, with its exit code.
+    """
+    logger.info("%s: running", step)
+    started = time.monotonic()
+    # The thread count only silences a hint of `accelerate launch`, which would set the same for one process.
+    finished = subprocess.run(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False)
+    if finished.returncode:
+        logger.error("%s: failed with exit code %d", step, finished.returncode)
+        raise SystemExit(finished.returncode)
+    logger.info("%s: finished, %.1f s with start-up", step, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()
