@@ -82,9 +82,7 @@ def clone_model(
     _copy_tokenizer(tokenizer, output, max_length)
     heads, embedding_dim = _copy_modules(teacher, output, max_length, config.hidden_size)
     if matryoshka_dims[0] != embedding_dim:
-        raise ValueError(
-            f"`matryoshka_dims` begins with {matryoshka_dims[0]}, but {teacher} embeds in {embedding_dim}."
-        )
+        raise ValueError(f"`matryoshka_dims` begins with {matryoshka_dims[0]}, but the teacher gives {embedding_dim}.")
     write_matryoshka_code(output, matryoshka_dims)
     composed = len(target_vocab) - copied
     return CloneReport(

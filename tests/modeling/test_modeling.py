@@ -1,0 +1,209 @@
+"""The model class: what each loader gives, what is refused, and what saving keeps."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import MATRYOSHKA_DIMS, TEXTS
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
+from transformers.models.bert.modeling_bert import BertModel
+
+from hf_turkembed import MatryoshkaGemma3TextModel
+from hf_turkembed.modeling.repository import save_model, write_matryoshka_code
+
+MODEL_TYPES = ("gemma3_text", "gte", "bert")
+
+
+def encode(folder, dim=None, texts=TEXTS, padding_side="right"):
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=padding_side)
+    batch = tokenizer(list(texts), padding=True, return_tensors="pt")
+    model = AutoModel.from_pretrained(folder, truncate_dim=dim).eval()
+    with torch.no_grad():
+        return model(**batch)
+
+
+def reference(folder, dim):
+    model = SentenceTransformer(str(folder), device="cpu")
+    return torch.tensor(model.encode(list(TEXTS), normalize_embeddings=True, truncate_dim=dim))
+
+
+@pytest.fixture
+def copied(gemma, tmp_path):
+    shutil.copytree(gemma, tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("dim", MATRYOSHKA_DIMS)
+def test_automodel_agrees_with_sentence_transformers_at_every_width(encoders, model_type, dim):
+    ours = encode(encoders(model_type), dim).pooler_output
+    assert ours.shape == (len(TEXTS), dim)
+    torch.testing.assert_close(ours, reference(encoders(model_type), dim), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dim", MATRYOSHKA_DIMS)
+def test_rows_have_unit_norm_at_every_width(gemma, dim):
+    norms = encode(gemma, dim).pooler_output.norm(dim=-1)
+    torch.testing.assert_close(norms, torch.ones(len(TEXTS)))
+
+
+def test_a_width_is_the_renormalised_prefix_of_the_full_embedding(gemma):
+    full = encode(gemma).pooler_output
+    prefix = torch.nn.functional.normalize(full[:, :8], dim=-1)
+    torch.testing.assert_close(encode(gemma, 8).pooler_output, prefix)
+
+
+def test_the_last_head_computes_only_the_outputs_that_are_kept(gemma):
+    tokenizer = AutoTokenizer.from_pretrained(gemma)
+    model = AutoModel.from_pretrained(gemma, truncate_dim=8)
+    widths = []
+    model.heads[-1].activation.register_forward_hook(lambda module, inputs, output: widths.append(output.shape[-1]))
+    model(**tokenizer(["Kedi uyuyor."], return_tensors="pt"))
+    assert widths == [8]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_last_hidden_state_is_the_native_one(encoders, model_type):
+    folder = encoders(model_type)
+    native = AutoModel.from_pretrained(folder).native_class()
+    batch = AutoTokenizer.from_pretrained(folder)(list(TEXTS), padding=True, return_tensors="pt")
+    expected = native.from_pretrained(folder).eval()(**batch).last_hidden_state
+    torch.testing.assert_close(encode(folder).last_hidden_state, expected)
+
+
+def test_padding_does_not_change_an_embedding(gemma):
+    alone = encode(gemma, texts=[TEXTS[1]]).pooler_output
+    torch.testing.assert_close(encode(gemma).pooler_output[1:2], alone, atol=1e-6, rtol=0)
+
+
+def test_cls_pooling_takes_the_first_token_under_left_padding(encoders):
+    model = AutoModel.from_pretrained(encoders("gte"))
+    hidden = torch.randn(2, 4, 32)
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    expected = torch.nn.functional.normalize(torch.stack([hidden[0, 2], hidden[1, 0]]), dim=-1)
+    torch.testing.assert_close(model._sentence_embedding(hidden, mask), expected)
+
+
+def test_a_tuple_is_returned_on_request(gemma):
+    batch = AutoTokenizer.from_pretrained(gemma)(["Kedi uyuyor."], return_tensors="pt")
+    hidden, pooled = AutoModel.from_pretrained(gemma)(**batch, return_dict=False)
+    assert hidden.shape[-1] == 32 and pooled.shape == (1, 32)
+
+
+def test_an_untrained_width_is_refused_and_the_trained_ones_are_named(gemma):
+    with pytest.raises(ValueError, match=r"`truncate_dim`=12 .* \(32, 16, 8\)"):
+        AutoModel.from_pretrained(gemma, truncate_dim=12)
+
+
+def test_a_misspelt_argument_is_refused(gemma):
+    with pytest.raises(TypeError, match="truncate_dims"):
+        AutoModel.from_pretrained(gemma, truncate_dims=8)
+
+
+def test_a_checkpoint_without_widths_loads_as_the_native_class(copied):
+    path = copied / "config.json"
+    config = json.loads(path.read_text())
+    del config["matryoshka_dims"], config["auto_map"]
+    path.write_text(json.dumps(config))
+    model = AutoModel.from_pretrained(copied)
+    assert type(model).__module__ == "transformers.models.gemma3.modeling_gemma3"
+    with pytest.raises(ValueError, match="has no `matryoshka_dims`"):
+        AutoModel.from_pretrained(copied, truncate_dim=8)
+
+
+def test_other_auto_classes_and_random_models_stay_native(encoders):
+    config = AutoConfig.from_pretrained(encoders("bert"))
+    assert type(AutoModel.from_config(config)) is BertModel
+    assert type(AutoModelForMaskedLM.from_config(config)).__name__ == "BertForMaskedLM"
+
+
+def test_a_missing_head_is_an_error(copied):
+    (copied / "3_Dense" / "model.safetensors").unlink()
+    with pytest.raises(OSError, match=r"3_Dense/model.safetensors"):
+        AutoModel.from_pretrained(copied)
+
+
+def test_a_head_of_another_shape_is_an_error(copied):
+    save_file({"linear.weight": torch.zeros(32, 32)}, copied / "3_Dense" / "model.safetensors")
+    with pytest.raises(ValueError, match=r"describes a weight of shape \(32, 64\)"):
+        AutoModel.from_pretrained(copied)
+
+
+def test_a_module_the_class_does_not_know_is_an_error(copied):
+    modules = json.loads((copied / "modules.json").read_text())
+    modules[2]["type"] = "sentence_transformers.base.modules.layer_norm.LayerNorm"
+    (copied / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ValueError, match="AutoModel knows Pooling, Dense and Normalize"):
+        AutoModel.from_pretrained(copied)
+
+
+@pytest.mark.parametrize("settings", [{"pooling_mode": "max"}, {"pooling_mode": "mean", "include_prompt": False}])
+def test_another_pooling_is_an_error(copied, settings):
+    (copied / "1_Pooling" / "config.json").write_text(json.dumps({"embedding_dimension": 32, **settings}))
+    with pytest.raises(ValueError, match=r"1_Pooling/config.json asks for pooling"):
+        AutoModel.from_pretrained(copied)
+
+
+def test_heads_are_no_parameters_so_that_sentence_transformers_counts_them_once(gemma):
+    model = SentenceTransformer(str(gemma), device="cpu")
+    assert isinstance(model[0].model, MatryoshkaGemma3TextModel)
+    native = sum(tensor.numel() for tensor in load_file(gemma / "model.safetensors").values())
+    assert sum(p.numel() for p in model.parameters()) == native + 2 * 32 * 64
+    assert not [name for name in model[0].model.state_dict() if "head" in name]
+
+
+def test_a_truncated_model_saves_its_full_heads_and_no_truncate_dim(gemma, tmp_path):
+    AutoModel.from_pretrained(gemma, truncate_dim=8).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(gemma).save_pretrained(tmp_path)
+    assert "truncate_dim" not in (tmp_path / "config.json").read_text()
+    assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["Gemma3TextModel"]
+    torch.testing.assert_close(encode(tmp_path).pooler_output, encode(gemma).pooler_output)
+    torch.testing.assert_close(reference(tmp_path, 16), reference(gemma, 16))
+
+
+def test_a_push_that_would_leave_out_the_heads_is_refused(gemma, tmp_path):
+    with pytest.raises(ValueError, match="push_to_hub"):
+        AutoModel.from_pretrained(gemma).save_pretrained(tmp_path, push_to_hub=True)
+
+
+def test_a_model_trained_and_saved_by_sentence_transformers_loads_with_its_new_heads(gemma, tmp_path):
+    model = SentenceTransformer(str(gemma), device="cpu")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    features = model.preprocess(list(TEXTS))
+    model(features)["sentence_embedding"][:, :4].sum().backward()
+    optimizer.step()
+    model.save_pretrained(str(tmp_path))
+    assert (reference(tmp_path, 32) - reference(gemma, 32)).abs().max() > 1e-3
+    for dim in MATRYOSHKA_DIMS:
+        torch.testing.assert_close(encode(tmp_path, dim).pooler_output, reference(tmp_path, dim), atol=1e-6, rtol=0)
+
+
+def test_saving_a_trained_model_keeps_the_tokenizer_byte_for_byte(gemma, tmp_path):
+    model = SentenceTransformer(str(gemma), device="cpu")
+    model.encode(list(TEXTS))
+    save_model(model, tmp_path, (32, 16), gemma)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / name).read_bytes() == (gemma / name).read_bytes()
+    assert AutoConfig.from_pretrained(tmp_path).matryoshka_dims == [32, 16]
+
+
+@pytest.mark.parametrize("dims", [(), (8, 16), (16, 16)])
+def test_widths_have_to_be_distinct_and_falling(copied, dims):
+    with pytest.raises(ValueError, match="largest first"):
+        write_matryoshka_code(copied, dims)
+
+
+def test_a_model_type_without_a_class_is_refused(copied):
+    config = json.loads((copied / "config.json").read_text()) | {"model_type": "roberta"}
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"'roberta'; Matryoshka classes exist for bert, gemma3_text, gte"):
+        write_matryoshka_code(copied, (32,))
+
+
+def test_a_model_built_from_its_config_says_that_it_has_no_pooling(gemma):
+    model = MatryoshkaGemma3TextModel(AutoConfig.from_pretrained(gemma))
+    with pytest.raises(ValueError, match="has no pooling; load it with `from_pretrained`"):
+        model(torch.tensor([[2, 5, 1]]))

@@ -1,0 +1,134 @@
+"""Readers: what is counted, what is left out, what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_turkembed import corpus
+from hf_turkembed.corpus import TextSource, read_pairs, read_texts, read_triplets
+
+
+def texts(file: Path, **settings):
+    return list(read_texts(TextSource(language="tr", files=(file,), **settings), seed=0))
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content: bytes, name: str = "tr.txt") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def test_empty_lines_invalid_utf8_and_repeats_are_left_out(file):
+    assert texts(file("ılık\n\n  \nışık\nılık\n".encode() + b"\xff\xfe\n")) == ["ılık", "ışık"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n\t\n", b"\xff\xfe\n\xc3\n"])
+def test_a_language_without_one_usable_line_is_refused(file, content):
+    source = TextSource(language="tr", files=(file(content),))
+    with pytest.raises(ValueError, match=r"`tr` has no usable text: .*tr.txt holds only empty lines or invalid UTF-8"):
+        corpus.check_text_sources([source])
+
+
+def test_a_language_without_files_is_refused():
+    with pytest.raises(ValueError, match=r"expected tr.txt or tr/"):
+        corpus.check_text_sources([TextSource(language="tr")])
+
+
+def test_the_last_lines_are_left_out_or_the_only_ones(file):
+    path = file(b"a\nb\nc\nd\n")
+    assert texts(path, skip_last=1) == ["a", "b", "c"]
+    assert texts(path, only_last=1) == ["d"]
+
+
+def test_no_more_rows_are_read_than_asked_for(file):
+    assert texts(file(b"a\na\nb\nc\n"), rows=2) == ["a", "b"]
+
+
+def test_files_of_a_language_are_found_beside_and_below(tmp_path):
+    (tmp_path / "tr").mkdir()
+    for name in ("tr/b.txt", "tr/a.txt", "tr.txt", "en.txt"):
+        (tmp_path / name).write_text("x")
+    found = corpus.find_text_files(tmp_path, "tr")
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["tr.txt", "tr/a.txt", "tr/b.txt"]
+
+
+def test_lone_quotation_marks_do_not_join_rows(file):
+    path = file(b'score\tsentence1\tsentence2\n5\t"a\tb\n0\tc"\td\n2.5\te\tf\n', "x.tsv")
+    assert read_pairs(path, highest_score=5) == {
+        "sentence1": ['"a', 'c"', "e"],
+        "sentence2": ["b", "d", "f"],
+        "score": [1.0, 0.0, 0.5],
+    }
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "rows"), [("train", 5749), ("dev", 1500)])
+def test_stsb_tr_gives_every_row(shared_data, name, rows):
+    table = read_pairs(shared_data / "data" / "stsb-tr" / f"stsb_tr_{name}.tsv", highest_score=5)
+    corpus.check_row_count(table, rows, name)
+    assert len(table["score"]) == rows and 0 <= min(table["score"]) and max(table["score"]) == 1
+
+
+def test_a_wrong_number_of_rows_is_refused():
+    with pytest.raises(ValueError, match="gave 2 rows, expected 3"):
+        corpus.check_row_count({"a": [1, 2]}, 3, "x.tsv")
+
+
+@pytest.mark.parametrize("score", ["-0.1", "5.1", "nan", "high", ""])
+def test_a_score_out_of_range_is_refused_with_its_row(file, score):
+    path = file(f"score\tsentence1\tsentence2\n1\ta\tb\n{score}\tc\td\n".encode(), "x.tsv")
+    with pytest.raises(ValueError, match="row 2: the score is"):
+        read_pairs(path, highest_score=5)
+
+
+def test_a_missing_column_is_refused_with_those_there_are(file):
+    path = file(b"score\tsentence_a\tsentence2\n1\ta\tb\n", "x.tsv")
+    with pytest.raises(ValueError, match=r"no column 'sentence1'; its columns are score, sentence_a"):
+        read_pairs(path, highest_score=5)
+
+
+def test_an_empty_text_is_refused_with_its_row(file):
+    row = {"anchor": "a", "positive": " ", "negative": "c"}
+    with pytest.raises(ValueError, match=r"row 1: column 'positive' is ' ', expected text"):
+        read_triplets(file(json.dumps(row).encode(), "x.jsonl"))
+
+
+def test_a_line_that_is_not_json_is_refused_with_its_row(file):
+    with pytest.raises(ValueError, match="row 2 is not valid JSON"):
+        read_triplets(file(b'{"anchor": "a", "positive": "b", "negative": "c"}\n{\n', "x.jsonl"))
+
+
+def test_another_ending_is_refused(file):
+    with pytest.raises(ValueError, match=r"ends in '\.csv'; expected \.jsonl or \.tsv"):
+        read_triplets(file(b"", "x.csv"))
+
+
+def test_columns_are_renamed_to_ours(file):
+    path = file(b'{"a": "1", "b": "2", "c": "3"}\n', "x.jsonl")
+    assert read_triplets(path, columns=("a", "b", "c")) == {"anchor": ["1"], "positive": ["2"], "negative": ["3"]}
+
+
+def test_a_dataset_folder_is_streamed_shuffled_and_cut(tmp_path):
+    rows = [{"text": f"metin {number}"} for number in range(50)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = corpus.HubDataset(name=str(tmp_path), config=None, split="train", revision=None)
+    first = list(read_texts(TextSource(language="tr", dataset=dataset, rows=10), seed=1))
+    rest = list(read_texts(TextSource(language="tr", dataset=dataset, skip_rows=10), seed=1))
+    assert first != [row["text"] for row in rows[:10]]
+    assert len(first) == 10 and len(rest) == 40 and not set(first) & set(rest)
+
+
+@given(st.lists(st.text(alphabet=st.characters(blacklist_categories=["Cs"], blacklist_characters="\n\r\x0b\x0c"))))
+def test_every_line_that_is_read_was_written(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("x") / "tr.txt"
+    path.write_bytes("\n".join(["son", *lines]).encode())
+    read = texts(path)
+    assert read[0] == "son" and len(read) == len(set(read))
+    assert set(read) == {line.strip().lstrip("\ufeff") for line in ["son", *lines]} - {""}

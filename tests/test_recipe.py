@@ -1,0 +1,139 @@
+"""Recipes: what is refused before any work, and how sources are named."""
+
+from pathlib import Path
+
+import pytest
+
+from hf_turkembed import recipe as recipes
+from hf_turkembed.recipe import Recipe, load_recipe
+
+BASE = """
+output_dir: output/x
+seed: 1
+steps: [distill]
+distill:
+  student: "{output_dir}/clone"
+  vectors: "{output_dir}/embed"
+  matryoshka_dims: [128, 64]
+  epochs: 1
+  batch_size: 8
+  learning_rate: 1.0e-4
+  warmup_ratio: 0
+  weight_decay: 0.0
+  max_grad_norm: 1.0
+  max_length: 128
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_recipe_becomes_frozen_sections_with_defaults_and_tuples(write):
+    recipe = load_recipe(write(BASE))
+    assert isinstance(recipe, Recipe) and recipe.distill is not None
+    assert recipe.distill.matryoshka_dims == (128, 64)
+    assert recipe.distill.warmup_ratio == 0.0 and recipe.distill.checkpoint_steps == 1000
+    with pytest.raises(AttributeError):
+        recipe.distill.epochs = 2
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_name(write):
+    text = BASE.replace("matryoshka_dims", "matroyshka_dims")
+    with pytest.raises(
+        ValueError, match=r"recipe.yaml: unknown key 'matroyshka_dims' in `distill`; did you mean 'matryoshka_dims'\?"
+    ):
+        load_recipe(write(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 1", "epochs: one", "`distill.epochs` is 'one', expected int"),
+        ("epochs: 1", "epochs: true", "`distill.epochs` is True, expected int"),
+        ("learning_rate: 1.0e-4", "learning_rate: 1e-4", r"expected float \(write 5e-5 as 5.0e-5\)"),
+        ("learning_rate: 1.0e-4", "learning_rate: .nan", "`distill.learning_rate` is nan"),
+        ("[128, 64]", "128", "`distill.matryoshka_dims` is 128, expected a list"),
+        ("  epochs: 1\n", "", "`distill` lacks the key 'epochs'"),
+        ("  max_length: 128", "  max_length: 128\n  precision: float16", "expected one of 'float32', 'bfloat16'"),
+        ("steps: [distill]", "steps: [distil]", "`steps` names 'distil'; the steps are sandbox, tokenizer"),
+        ("steps: [distill]", "steps: [clone]", "`steps` names 'clone', but the recipe has no section `clone`"),
+        ("seed: 1", "seed: [1", "is not valid YAML"),
+        (BASE, "[1, 2]", "holds list, expected a mapping"),
+        ("{output_dir}/embed", "{data_root}/embed", "say where it lies with `data_root=DIR`"),
+    ],
+)
+def test_a_bad_value_is_refused_and_named(write, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write(BASE.replace(old, new)))
+
+
+def test_a_missing_recipe_is_refused():
+    with pytest.raises(FileNotFoundError, match="no such recipe"):
+        load_recipe(Path("nowhere.yaml"))
+
+
+def test_overrides_are_yaml_and_are_checked_like_the_file(write):
+    recipe = load_recipe(write(BASE), ["distill.learning_rate=2.0e-4", "distill.matryoshka_dims=[128]", "seed=7"])
+    assert recipe.distill is not None
+    assert (recipe.distill.learning_rate, recipe.distill.matryoshka_dims, recipe.seed) == (2e-4, (128,), 7)
+    with pytest.raises(ValueError, match="unknown key 'epoch' in `distill`; did you mean 'epochs'"):
+        load_recipe(write(BASE), ["distill.epoch=2"])
+    with pytest.raises(ValueError, match=r"not of the form section\.key=value"):
+        load_recipe(write(BASE), ["distill.epochs"])
+
+
+def test_a_corpus_needs_text_and_names_only_its_own_languages(write):
+    corpus = "steps: []\nembed:\n  teacher: ./t\n  max_length: 1\n  batch_size: 1\n  shard_rows: 1\n  corpus: "
+    text = BASE.replace("steps: [distill]", corpus)
+    with pytest.raises(ValueError, match="needs `folders`, `files` or `dataset`"):
+        load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr]}")))
+    with pytest.raises(ValueError, match=r"`files` names \['de'\], which `languages` does not"):
+        load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr], files: {de: [./x.txt]}}")))
+
+
+def test_sources_are_found_with_their_roles_and_kinds(write):
+    recipe = load_recipe(write(BASE))
+    assert dict(recipes.find_sources(recipe.distill)) == {
+        "student": "{output_dir}/clone",
+        "vectors": "{output_dir}/embed",
+    }
+    assert recipes.source_kind(recipe.distill, "student") == "model"
+    assert recipes.source_kind(recipe.distill, "vectors") == "dataset"
+
+
+def test_nested_sources_have_dotted_roles_and_their_own_kind():
+    recipe = load_recipe(Path("recipes/magibu/embeddingmagibu_200m.yaml"))
+    assert dict(recipes.find_sources(recipe.score))["suites.stsb-tr.data.source"] == "emrecan/stsb-mt-turkish"
+    assert recipes.source_kind(recipe.score, "suites.stsb-tr.data.source") == "dataset"
+    assert recipes.source_kind(recipe.score, "models.teacher") == "model"
+    assert recipes.source_kind(recipe.tokenizer, "corpus.dataset") == "dataset"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/home/somebody/models/teacher", "teacher"),
+        ("~/models/teacher", "teacher"),
+        ("../shared/teacher", "teacher"),
+        ("{data_root}/teacher", "{data_root}/teacher"),
+        ("{output_dir}/clone", "{output_dir}/clone"),
+        ("google/embeddinggemma-300m", "google/embeddinggemma-300m"),
+    ],
+)
+def test_portable_names_hold_nothing_of_one_machine(source, name):
+    assert recipes.portable_name(source) == name
+
+
+def test_local_paths_are_filled_in_and_hub_ids_are_split(write):
+    recipe = load_recipe(write(BASE), ["data_root=/data"])
+    assert recipes.local_path(recipe, "{output_dir}/../magibu/distill") == Path("output/magibu/distill")
+    assert recipes.local_path(recipe, "{data_root}/teacher") == Path("/data/teacher")
+    assert recipes.split_revision("org/name@abc") == ("org/name", "abc")
+    assert not recipes.is_local("org/name@abc")

@@ -1,0 +1,147 @@
+"""Records: identities that compare, scores that refuse NaN, chains that are found again."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from hf_turkembed import record
+from hf_turkembed.record import Identity, Input, Observed, Provenance, Score, ScoreDataset
+
+IDENTITY = Identity(step="clone", recipe={"max_length": 512, "dims": (2, 1)}, inputs=(), code="0.1.0", seed=1)
+OBSERVED = Observed(
+    finished="2026-01-01T00:00:00Z", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={}, counts={"rows": 3}
+)
+SCORE = Score(
+    model="teacher",
+    model_digest="ab",
+    suite="sts",
+    task="semantic-similarity",
+    dataset=ScoreDataset(name="x", digest="cd", split="dev"),
+    metric="spearman_cosine",
+    value=0.5,
+    interval=(0.4, 0.6),
+    truncate_dim=64,
+    embedding_dim=128,
+    prompt=None,
+    pooling="mean",
+    precision="float32",
+    rows=10,
+)
+
+
+def write(folder, identity, observed=OBSERVED):
+    folder.mkdir(parents=True)
+    record.write_provenance(folder, Provenance(identity=identity, observed=observed))
+
+
+def test_an_identity_survives_its_file_and_keeps_its_digest(tmp_path):
+    identity = replace(IDENTITY, inputs=(Input(role="teacher", name="org/t", revision="0" * 40),))
+    write(tmp_path / "clone", identity)
+    found = record.read_provenance(tmp_path / "clone")
+    assert found.identity.digest == identity.digest
+    assert found.observed == OBSERVED
+    assert record.describe_differences(found.identity, identity) == []
+
+
+def test_differences_name_the_keys_with_both_values():
+    other = replace(IDENTITY, recipe={"max_length": 256, "dims": (2, 1)}, seed=2)
+    assert record.describe_differences(IDENTITY, other) == ["recipe.max_length: 512 -> 256", "seed: 1 -> 2"]
+
+
+def test_an_input_is_found_by_its_role():
+    identity = replace(IDENTITY, inputs=(Input(role="teacher", name="t"),))
+    assert identity.input("teacher").name == "t"
+    with pytest.raises(KeyError, match="has no input `student`"):
+        identity.input("student")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match="finite or explicitly missing"):
+        replace(SCORE, value=value)
+
+
+def test_a_score_is_either_there_or_missing_with_a_reason():
+    with pytest.raises(ValueError, match="either a value or the reason"):
+        replace(SCORE, value=None)
+    with pytest.raises(ValueError, match="either a value or the reason"):
+        replace(SCORE, missing="no data")
+    assert replace(SCORE, value=None, missing="constant scores").missing == "constant scores"
+
+
+def test_scores_survive_their_file(tmp_path):
+    record.write_scores(tmp_path, [SCORE, replace(SCORE, value=None, interval=None, missing="why")])
+    assert record.read_scores(tmp_path / "scores.json") == (
+        SCORE,
+        replace(SCORE, value=None, interval=None, missing="why"),
+    )
+
+
+def test_a_number_that_is_not_finite_never_reaches_a_record(tmp_path):
+    observed = replace(OBSERVED, counts={"loss": float("nan")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write(tmp_path / "x", IDENTITY, observed)
+    assert not (tmp_path / "x" / "provenance.json").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 0}'])
+def test_a_damaged_record_is_refused(tmp_path, text):
+    (tmp_path / "provenance.json").write_text(text)
+    with pytest.raises(ValueError, match=r"provenance.json (is not valid JSON|has schema version)"):
+        record.read_provenance(tmp_path)
+
+
+def test_an_unknown_key_in_a_record_is_refused(tmp_path):
+    write(tmp_path / "x", IDENTITY)
+    path = tmp_path / "x" / "provenance.json"
+    content = json.loads(path.read_text())
+    content["observed"]["colour"] = "red"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"is damaged .*colour"):
+        record.read_provenance(tmp_path / "x")
+
+
+def test_a_folder_without_a_record_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected the output folder of a step"):
+        record.read_provenance(tmp_path)
+
+
+def test_the_digest_of_a_folder_follows_names_and_content_but_not_observations(tmp_path):
+    folder = tmp_path / "x"
+    write(folder, IDENTITY)
+    (folder / "a.txt").write_text("1")
+    before = record.digest_path(folder)
+    record.write_provenance(folder, Provenance(identity=IDENTITY, observed=replace(OBSERVED, seconds=9.0)))
+    assert record.digest_path(folder) == before
+    (folder / "a.txt").rename(folder / "b.txt")
+    renamed = record.digest_path(folder)
+    (folder / "b.txt").write_text("2")
+    assert len({before, renamed, record.digest_path(folder)}) == 3
+
+
+def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
+    first = replace(IDENTITY, step="tokenizer")
+    second = replace(IDENTITY, inputs=(Input(role="tokenizer", name="t", digest="1", record=first.digest),))
+    third = replace(
+        IDENTITY, step="finetune", inputs=(Input(role="base", name="c", digest="2", record=second.digest),)
+    )
+    write(tmp_path / "magibu" / "tokenizer", first)
+    write(tmp_path / "magibu" / "clone", second)
+    write(tmp_path / "turkembed" / "finetune-nli", third)
+    steps = [link.identity.step for link in record.read_chain(tmp_path / "turkembed" / "finetune-nli")]
+    assert steps == ["finetune", "clone", "tokenizer"]
+    shutil.move(tmp_path / "magibu", tmp_path / "renamed")
+    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
+    shutil.rmtree(tmp_path / "renamed")
+    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 1
+
+
+def test_hardware_and_packages_name_no_host_and_no_user():
+    import getpass
+    import socket
+
+    text = json.dumps({**record.observe_hardware(), **record.observe_packages()})
+    assert "torch" in text
+    assert socket.gethostname() not in text and getpass.getuser() not in json.loads(text)

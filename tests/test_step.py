@@ -1,0 +1,136 @@
+"""The life of a step: done, another run's, cut off, finished."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_turkembed import record
+from hf_turkembed.recipe import load_recipe
+from hf_turkembed.step import begin_step, check_external_inputs, finish_step, identify, is_done
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    for name in ("teacher", "tokenizer"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokenizer.json").write_text(name)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"output_dir: {tmp_path}/run\nseed: 1\nsteps: [clone]\ndata_root: {tmp_path}\nclone:\n"
+        '  teacher: "{data_root}/teacher"\n  tokenizer: "{data_root}/tokenizer"\n'
+        "  matryoshka_dims: [8]\n  max_length: 16\n"
+    )
+
+    def load(*overrides):
+        return load_recipe(path, overrides)
+
+    return load
+
+
+def run(recipe, text="result"):
+    step = begin_step(recipe, "clone")
+    (step.partial / "result.txt").write_text(text)
+    finish_step(step, counts={"rows": 1}, outputs=("result.txt",))
+    return step
+
+
+def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(recipe):
+    step = run(recipe())
+    found = record.read_provenance(step.output)
+    assert found.identity == step.identity or found.identity.digest == step.identity.digest
+    assert found.observed.runs == 1 and found.observed.outputs["result.txt"]
+    assert not step.partial.exists()
+    assert sorted(path.name for path in step.output.iterdir()) == ["provenance.json", "result.txt"]
+    assert begin_step(recipe(), "clone").done
+
+
+def test_an_output_folder_of_another_run_is_refused_with_the_keys_that_differ(recipe):
+    run(recipe())
+    with pytest.raises(ValueError, match=r"holds another run of `clone`[\s\S]*recipe.max_length: 16 -> 32"):
+        begin_step(recipe("clone.max_length=32"), "clone")
+
+
+def test_a_changed_input_makes_another_run(recipe, tmp_path):
+    run(recipe())
+    (tmp_path / "teacher" / "tokenizer.json").write_text("changed")
+    with pytest.raises(ValueError, match=r"inputs\.0\.digest"):
+        begin_step(recipe(), "clone")
+
+
+def test_a_foreign_folder_in_the_way_is_refused(recipe, tmp_path):
+    (tmp_path / "run" / "clone").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"holds no provenance.json"):
+        begin_step(recipe(), "clone")
+
+
+def test_a_step_that_cannot_resume_starts_from_an_empty_folder(recipe):
+    cut_off = begin_step(recipe(), "clone")
+    (cut_off.partial / "half.txt").write_text("x")
+    again = begin_step(recipe(), "clone")
+    assert not (again.partial / "half.txt").exists() and again.runs_before == 0
+
+
+def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
+    cut_off = begin_step(recipe(), "clone", resumable=True)
+    (cut_off.partial / "shard.txt").write_text("x")
+    again = begin_step(recipe(), "clone", resumable=True)
+    assert (again.partial / "shard.txt").exists() and again.runs_before == 1
+    finish_step(again, counts={})
+    assert record.read_provenance(again.output).observed.runs == 2
+
+
+def test_unfinished_work_of_another_run_is_refused(recipe):
+    begin_step(recipe(), "clone", resumable=True)
+    with pytest.raises(ValueError, match="seed: 1 -> 2"):
+        begin_step(recipe("seed=2"), "clone", resumable=True)
+
+
+def test_a_missing_input_stops_before_any_work(recipe, tmp_path):
+    bad = recipe('clone.teacher="{data_root}/techer"')
+    with pytest.raises(FileNotFoundError, match=r"`clone.teacher` names '\{data_root\}/techer'"):
+        check_external_inputs(bad)
+    with pytest.raises(FileNotFoundError, match="`teacher` names"):
+        begin_step(bad, "clone")
+    assert not (tmp_path / "run").exists()
+
+
+def test_inputs_that_an_earlier_step_makes_need_not_exist_yet(recipe):
+    check_external_inputs(load_recipe(Path("recipes/sandbox/magibu.yaml")))
+    with pytest.raises(FileNotFoundError, match=r"finetune.base_model"):
+        check_external_inputs(load_recipe(Path("recipes/sandbox/turkembed.yaml"), ["output_dir=/nowhere/x"]))
+
+
+def test_the_identity_holds_no_path_of_this_machine(recipe, tmp_path):
+    text = json.dumps(record.as_plain(identify(recipe(), "clone")))
+    assert str(tmp_path) not in text and "{data_root}/teacher" in text
+
+
+def test_where_a_run_lies_is_no_part_of_its_identity(recipe, tmp_path):
+    assert identify(recipe(), "clone").digest == identify(recipe("output_dir=elsewhere"), "clone").digest
+    assert not is_done(tmp_path / "nothing", identify(recipe(), "clone"))
+
+
+def test_a_part_of_a_steps_output_is_linked_to_its_record(recipe, tmp_path):
+    step = run(recipe())
+    (step.output / "part").mkdir()
+    (step.output / "part" / "tokenizer.json").write_text("x")
+    linked = identify(recipe(f"clone.teacher={step.output}/part"), "clone")
+    assert linked.input("teacher").record == step.identity.digest
+
+
+def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "finetune-nli").mkdir()
+    (tmp_path / "x.tsv").write_text("x")
+    path = tmp_path / "recipe.yaml"
+    stage = (
+        "{train: {source: '{data_root}/x.tsv', columns: [a, b, c]}, loss: cosent, matryoshka_dims: [8], training: {}}"
+    )
+    path.write_text(
+        f"output_dir: {tmp_path}\nseed: 1\nsteps: [finetune]\ndata_root: {tmp_path}\nfinetune:\n"
+        f"  base_model: '{{data_root}}/base'\n  max_length: 8\n  stages:\n    nli: {stage}\n    sts: {stage}\n"
+    )
+    nli, sts = (identify(load_recipe(path), "finetune", stage) for stage in ("nli", "sts"))
+    assert nli.recipe["base_model"] == "{data_root}/base"
+    assert sts.recipe["base_model"] == "{output_dir}/finetune-nli" and list(sts.recipe["stages"]) == ["sts"]
