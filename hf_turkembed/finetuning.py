@@ -84,19 +84,23 @@ def finetune(
         loss=MatryoshkaLoss(model, inner, matryoshka_dims=list(matryoshka_dims)),
     )
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    before = TrainerState.load_from_json(str(Path(last, "trainer_state.json"))) if last is not None else TrainerState()
     started = time.monotonic()
-    first = 0 if last is None else TrainerState.load_from_json(str(Path(last, "trainer_state.json"))).global_step
     if last is not None:
-        logger.info("finetune: going on from step %d", first)
-    result = trainer.train(resume_from_checkpoint=last)
-    steps = trainer.state.global_step
-    logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        logger.info("finetune: going on from step %d of %d", before.global_step, before.max_steps)
+    if last is not None and before.global_step >= before.max_steps:
+        # Told to go on from its last step, the trainer would take one more.
+        model.load_state_dict(SentenceTransformer(last, device="cpu").state_dict())
+        state = before
+    else:
+        trainer.train(resume_from_checkpoint=last)
+        state = trainer.state
     return FinetuneReport(
         rows=len(next(iter(train.values()))),
-        steps=steps,
+        steps=state.global_step,
         epochs=float(arguments.num_train_epochs),
-        final_loss=round(float(logged[-1] if logged else result.training_loss), 6),
-        seconds_per_step=round((time.monotonic() - started) / max(1, steps - first), 4),
+        final_loss=round(_last_loss(state), 6),
+        seconds_per_step=round((time.monotonic() - started) / max(1, state.global_step - before.global_step), 4),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         matryoshka_dims=tuple(matryoshka_dims),
     )
@@ -105,3 +109,9 @@ def finetune(
 def remove_checkpoints(folder: Path) -> None:
     """Remove what only an unfinished stage needs; called once the trained model is saved."""
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+
+
+def _last_loss(state: TrainerState) -> float:
+    """Return the loss of the last logging window, or the stage's mean where it was too short for one."""
+    losses = {key: entry[key] for entry in state.log_history for key in ("loss", "train_loss") if key in entry}
+    return float(losses.get("loss", losses.get("train_loss", float("nan"))))

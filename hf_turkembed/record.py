@@ -79,7 +79,7 @@ class Observed:
 
     # UTC, ISO 8601, whole seconds.
     finished: str
-    # Wall time of the run that finished the step, and over how many runs (1 = never interrupted).
+    # Wall time of the run that finished the step, and in which run that was (1: never interrupted).
     seconds: float
     runs: int
     num_processes: int

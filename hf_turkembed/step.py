@@ -18,9 +18,6 @@ from hf_turkembed.version import __version__
 
 logger = logging.getLogger(__name__)
 
-# In a folder of unfinished work: the identity it belongs to, and the seconds and runs spent so far.
-_PROGRESS_FILE = ".progress.json"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -32,8 +29,9 @@ class Step:
     output: Path
     # Where the step writes until it is done.
     partial: Path
+    # Beside that: the identity the unfinished work belongs to, and how often it was begun.
+    progress: Path
     done: bool
-    seconds_before: float = 0.0
     runs_before: int = 0
     started: float = 0.0
     price_per_hour: float | None = None
@@ -79,7 +77,9 @@ def is_done(output: Path, identity: Identity) -> bool:
     return True
 
 
-def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False) -> Step:
+def begin_step(
+    recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False, main_process: bool = True
+) -> Step:
     """Find out whether a step is done, and if not, prepare the folder of its unfinished work.
 
     Args:
@@ -87,6 +87,7 @@ def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable
         step: One of `recipe.STEPS`.
         stage: Name of a stage of `finetune`.
         resumable: Whether the step goes on from what an interrupted run left; otherwise that is removed.
+        main_process: The other processes of a group change nothing on disk; they call this after the main one.
 
     Raises:
         ValueError: If the output folder, or the unfinished work of a resumable step, belongs to another run; the
@@ -97,24 +98,20 @@ def begin_step(recipe: Recipe, step: str, *, stage: str | None = None, resumable
     name = step if stage is None else f"{step}-{stage}"
     output = step_folder(recipe, name)
     partial = output.with_name(f"{output.name}.partial")
-    begun = Step(name=name, identity=identity, output=output, partial=partial, done=False)
+    progress = output.with_name(f"{output.name}.progress.json")
+    begun = Step(name=name, identity=identity, output=output, partial=partial, progress=progress, done=False)
     if is_done(output, identity):
         logger.info("%s: already done, %s holds the same run; skipped.", name, output)
         return replace(begun, done=True)
+    started = replace(begun, started=time.monotonic(), price_per_hour=recipe.price_per_hour)
+    if not main_process:
+        return started
     if not resumable and partial.exists():
         shutil.rmtree(partial)
+    runs = _read_runs(progress, identity) if partial.exists() else 0
     partial.mkdir(parents=True, exist_ok=True)
-    seconds, runs = _read_progress(partial, identity)
-    record.write_json(
-        partial / _PROGRESS_FILE, {"identity": record.as_plain(identity), "seconds": seconds, "runs": runs + 1}
-    )
-    return replace(
-        begun,
-        seconds_before=seconds,
-        runs_before=runs,
-        started=time.monotonic(),
-        price_per_hour=recipe.price_per_hour,
-    )
+    record.write_json(progress, {"identity": record.as_plain(identity), "runs": runs + 1})
+    return replace(started, runs_before=runs)
 
 
 def finish_step(
@@ -131,7 +128,7 @@ def finish_step(
     Raises:
         ValueError: If a number in `counts` is not finite.
     """
-    seconds = step.seconds_before + time.monotonic() - step.started
+    seconds = time.monotonic() - step.started
     observed = Observed(
         finished=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(seconds, 2),
@@ -144,22 +141,10 @@ def finish_step(
         price_per_hour=step.price_per_hour,
         cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
     )
-    (step.partial / _PROGRESS_FILE).unlink()
     record.write_provenance(step.partial, Provenance(identity=step.identity, observed=observed))
     os.replace(step.partial, step.output)
+    step.progress.unlink()
     logger.info("%s: done in %.1f s, written to %s", step.name, seconds, step.output)
-
-
-def save_progress(step: Step) -> None:
-    """Note the seconds spent so far, so that an interrupted run counts in the record."""
-    record.write_json(
-        step.partial / _PROGRESS_FILE,
-        {
-            "identity": record.as_plain(step.identity),
-            "seconds": step.seconds_before + time.monotonic() - step.started,
-            "runs": step.runs_before + 1,
-        },
-    )
 
 
 def check_external_inputs(recipe: Recipe) -> None:
@@ -231,11 +216,10 @@ def _check_same_run(folder: Path, found: Identity, expected: Identity) -> None:
         )
 
 
-def _read_progress(partial: Path, identity: Identity) -> tuple[float, int]:
-    """Read seconds and runs spent by earlier, interrupted runs of the same identity."""
-    path = partial / _PROGRESS_FILE
+def _read_runs(path: Path, identity: Identity) -> int:
+    """Read how often the unfinished work of the same identity was begun."""
     if not path.is_file():
-        return 0.0, 0
+        return 0
     progress = record.read_json(path)
-    _check_same_run(partial, record.read_identity(progress["identity"]), identity)
-    return float(progress["seconds"]), int(progress["runs"])
+    _check_same_run(path, record.read_identity(progress["identity"]), identity)
+    return int(progress["runs"])

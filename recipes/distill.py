@@ -18,7 +18,7 @@ def main() -> None:
         config = recipe.distill
         accelerator = start_process_group(config.precision if config else "float32")
         with accelerator.main_process_first():
-            step = begin_step(recipe, "distill", resumable=True)
+            step = begin_step(recipe, "distill", resumable=True, main_process=accelerator.is_main_process)
         if step.done or config is None:
             return
         folder = fetch(recipe, step.identity, "student", config.student)

@@ -15,7 +15,7 @@ def main() -> None:
     with clear_errors():
         accelerator = start_process_group()
         with accelerator.main_process_first():
-            step = begin_step(recipe, "embed", resumable=True)
+            step = begin_step(recipe, "embed", resumable=True, main_process=accelerator.is_main_process)
         if step.done or recipe.embed is None:
             return
         config = recipe.embed

@@ -27,7 +27,9 @@ def main() -> None:
 def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelerator: Any) -> None:
     """Run one stage."""
     with accelerator.main_process_first():
-        step = steps.begin_step(recipe, "finetune", stage=name, resumable=True)
+        step = steps.begin_step(
+            recipe, "finetune", stage=name, resumable=True, main_process=accelerator.is_main_process
+        )
     if step.done or config is None:
         return
     stage = config.stages[name]

@@ -17,7 +17,7 @@ def main() -> None:
     with clear_errors():
         accelerator = start_process_group()
         with accelerator.main_process_first():
-            step = begin_step(recipe, "score")
+            step = begin_step(recipe, "score", main_process=accelerator.is_main_process)
         config = recipe.score
         if step.done or config is None:
             return

@@ -69,6 +69,11 @@ class MatryoshkaMixin(PreTrainedModel):
         return next(base for base in cls.__mro__[1:] if base.__module__.startswith("transformers.models."))
 
     @classmethod
+    def is_custom_code(cls) -> bool:
+        """Say no: the weights are the native class's, so that its conversions of older checkpoints apply."""
+        return False
+
+    @classmethod
     def from_pretrained(  # type: ignore[override]
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],

@@ -1,0 +1,44 @@
+# Everything runs in .venv, which `make install` makes. PYTHON chooses the interpreter, 3.10 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+CODE := hf_turkembed recipes tests model_cards
+
+.PHONY: install install-dev demo test test-fast test-all quality style clean
+
+install: .venv/installed
+
+install-dev: .venv/installed-dev
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP_INSTALL) --editable ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/python recipes/sandbox/demo.py
+
+test: install-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-fast: install-dev
+	$(BIN)/python -m pytest -m "not slow and not launch"
+
+test-all: install-dev
+	$(BIN)/python -m pytest
+
+quality: install-dev
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+style: install-dev
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+clean:
+	rm -rf .venv output outbox build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,44 @@
+"""Publish what a run made: card, verification, and then the outbox or the Hub.
+
+python recipes/publish.py RECIPE [section.key=value ...]
+"""
+
+from pathlib import Path
+
+from hf_turkembed import recipe as recipes
+from hf_turkembed.publishing import publish_folder
+from hf_turkembed.record import SCORES_FILE, as_plain, read_scores, write_json
+from hf_turkembed.step import begin_step, finish_step
+from inputs import clear_errors, read_recipe
+
+
+def main() -> None:
+    """Run the step."""
+    recipe = read_recipe(__doc__ or "", "publish")
+    with clear_errors():
+        step = begin_step(recipe, "publish")
+        config = recipe.publish
+        if step.done or config is None:
+            return
+        scores = read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE)
+        published = [
+            publish_folder(
+                recipes.local_path(recipe, repo.folder),
+                repo_id=repo.repo_id,
+                license=config.license,
+                languages=config.languages,
+                scores=scores,
+                target=config.target,
+                outbox=Path(config.outbox),
+                private=config.private,
+            )
+            for repo in config.repos.values()
+        ]
+        for result in published:
+            write_json(step.partial / f"{result.repo_id.replace('/', '--')}.json", as_plain(result))
+        counts = {result.repo_id: {"files": len(result.files)} for result in published}
+        finish_step(step, counts=counts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Who imports whom: data flows one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "hf_turkembed"
+# Part of the package -> the parts it may use besides itself.
+MAY_USE = {
+    "version": set(),
+    "strict_yaml": set(),
+    "record": set(),
+    "corpus": set(),
+    "tokenizer": set(),
+    "modeling": set(),
+    "sandbox": set(),
+    "recipe": {"strict_yaml"},
+    "step": {"recipe", "record", "version"},
+    "cloning": {"tokenizer", "modeling"},
+    "distillation": {"corpus", "record", "modeling"},
+    "finetuning": {"corpus", "record", "modeling"},
+    "scoring": {"corpus", "record", "modeling"},
+    "publishing": {"record", "modeling", "model_cards"},
+    "__init__": {"modeling", "version"},
+    "__main__": {"cli"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Yield the modules a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_module_uses_only_the_parts_below_it(path):
+    part = part_of(path)
+    if part == "cli":
+        return
+    used = {name.split(".")[1] for name in imported(path) if name.startswith("hf_turkembed.")}
+    assert used - {part} <= MAY_USE[part]
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "modeling").glob("modeling_*.py")), ids=lambda path: path.name)
+def test_code_that_is_pushed_to_the_hub_needs_only_transformers_torch_and_safetensors(path):
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert roots <= {"transformers", "torch", "safetensors"} | set(sys.stdlib_module_names)
+
+
+def test_only_the_hub_module_writes_to_the_network():
+    writers = {"create_commit", "upload_folder", "upload_file", "push_to_hub", "create_repo"}
+    for path in FILES:
+        called = {
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        assert not called & writers or path.relative_to(PACKAGE).as_posix() == "publishing/hub.py", path
+
+
+def test_importing_the_package_brings_in_only_what_registration_needs():
+    code = "import sys, hf_turkembed; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"sentence_transformers", "datasets", "mteb", "matplotlib", "peft", "evaluate", "typer"} & set(loaded)
