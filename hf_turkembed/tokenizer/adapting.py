@@ -1,0 +1,266 @@
+"""Adapting a tokenizer to the languages of a corpus: prune, extend, write, check, measure."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
+from hf_turkembed.tokenizer.checking import check_tokenizer
+from hf_turkembed.tokenizer.counting import (
+    WordTable,
+    combine_counts,
+    count_characters,
+    count_tokens,
+    count_words,
+    encode_words,
+    resolve_language_weights,
+)
+from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
+from hf_turkembed.tokenizer.extending import extend_vocabulary
+from hf_turkembed.tokenizer.fertility import FertilityChange, compare_fertility, measure_fertility
+from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationReport:
+    """What became of a vocabulary."""
+
+    # Tokens of the source, added tokens included.
+    source_size: int
+    # Tokens of the result, added tokens included.
+    final_size: int
+    # Tokens of the result that the source has as well, under the same string.
+    kept: int
+    # Tokens of the result that the source lacks.
+    new: int
+    # Tokens of the source that the result lacks.
+    dropped: int
+    # Tokens of the source that no text produces.
+    unreachable_in_source: tuple[str, ...]
+    # Words of the corpus, every occurrence counted, by language.
+    words: dict[str, int]
+    # Distinct words over all languages.
+    distinct_words: int
+    # Share of the corpus mass, by language.
+    language_weights: dict[str, float]
+    # Source and result on the held-out texts, by language.
+    fertility: tuple[FertilityChange, ...]
+    # Wall time in seconds, by stage.
+    seconds: dict[str, float]
+
+
+def adapt_tokenizer(
+    source: Path,
+    corpus: Mapping[str, Iterable[str]],
+    output: Path,
+    *,
+    vocab_size: int,
+    new_tokens: int,
+    language_weights: Mapping[str, float],
+    heldout: Mapping[str, Sequence[str]],
+) -> AdaptationReport:
+    """Make a tokenizer of exact size for the languages of a corpus out of a larger byte-fallback BPE.
+
+    Tokens that the corpus uses least are dropped and tokens learnt by continued byte-pair encoding are added. A corpus
+    that does not yield `new_tokens` of them drops fewer instead, so the size is exact all the same. The same input
+    gives the same files.
+
+    Args:
+        source: Folder of the source tokenizer, a BPE with byte fallback in the form of Gemma 3.
+        corpus: Lines of text by language; each iterable is read once and not held in memory.
+        output: Folder to write, absent or empty. What it holds after an error is not usable.
+        vocab_size: Tokens of the result, special tokens and bytes included.
+        new_tokens: Tokens to learn. One that the source had and that was dropped first counts as kept in the report.
+        language_weights: Share of the corpus mass by language, as `resolve_language_weights` reads it: languages
+            without an entry divide what is left to 1 equally.
+        heldout: Lines of text by language that the corpus does not hold, for the round-trip check and the fertility.
+
+    Returns:
+        Sizes, counts, fertility before and after, and times.
+
+    Raises:
+        FileNotFoundError: `source` holds no `tokenizer.json`.
+        FileExistsError: `output` is not empty.
+        ValueError: An argument is out of range, a language has no text, the source has another form, the size cannot
+            be reached, or the result fails a check.
+    """
+    weights = _check_request(corpus, output, vocab_size, new_tokens, language_weights, heldout)
+    seconds: dict[str, float] = {}
+    with _timed("read", seconds):
+        vocabulary = read_source(source)
+    _check_size(vocabulary, vocab_size, new_tokens)
+    with _timed("count", seconds):
+        statistics = _count(corpus, weights)
+    with _timed("prune", seconds):
+        pruning = _plan_pruning(vocabulary, statistics, vocab_size - new_tokens)
+    with _timed("extend", seconds):
+        pieces, merges = _fill(vocabulary, statistics.table, pruning, vocab_size, new_tokens)
+    with _timed("write", seconds):
+        tokenizer = build_tokenizer(vocabulary, pieces, merges)
+        output.mkdir(parents=True, exist_ok=True)
+        write_tokenizer(output, tokenizer, vocabulary)
+    with _timed("check", seconds):
+        texts = [line for lines in heldout.values() for line in lines]
+        check_tokenizer(output, vocabulary, vocab_size=vocab_size, texts=texts)
+    with _timed("measure", seconds):
+        before = measure_fertility(vocabulary.tokenizer, heldout)
+        fertility = compare_fertility(before, measure_fertility(tokenizer, heldout))
+    kept = len(set(pieces).intersection(vocabulary.pieces))
+    source_size = vocabulary.tokenizer.get_vocab_size()
+    return AdaptationReport(
+        source_size=source_size,
+        final_size=len(pieces),
+        kept=kept,
+        new=len(pieces) - kept,
+        dropped=source_size - kept,
+        unreachable_in_source=pruning.unreachable,
+        words=statistics.words,
+        distinct_words=len(statistics.table.words),
+        language_weights=weights,
+        fertility=fertility,
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Statistics:
+    """What a corpus holds."""
+
+    # Words by language, every occurrence counted.
+    words: dict[str, int]
+    # Per language, how often each character occurs in the distinct words.
+    characters: dict[str, Counter[str]]
+    # The weighted words of all languages.
+    table: WordTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pruning:
+    """Which source tokens can be used, and in which order they go."""
+
+    # Usable tokens before any removal, shape (tokens,).
+    usable: NDArray[np.bool_]
+    # Ids in the order in which they go.
+    removals: NDArray[np.int32]
+    # Tokens that no text produces.
+    unreachable: tuple[str, ...]
+
+
+def _check_request(
+    corpus: Mapping[str, Iterable[str]],
+    output: Path,
+    vocab_size: int,
+    new_tokens: int,
+    language_weights: Mapping[str, float],
+    heldout: Mapping[str, Sequence[str]],
+) -> dict[str, float]:
+    """Check the arguments that need no reading and return the share of each language."""
+    if not 0 <= new_tokens < vocab_size:
+        raise ValueError(
+            f"`new_tokens`={new_tokens} must lie between 0 and `vocab_size`={vocab_size}, not reaching it."
+        )
+    if not corpus:
+        raise ValueError("`corpus` is empty; give lines of text for at least one language.")
+    if not heldout:
+        raise ValueError("`heldout` is empty; give lines of text for at least one language.")
+    wordless = sorted(language for language, lines in heldout.items() if not any(line.split() for line in lines))
+    if wordless:
+        raise ValueError(f"`heldout` holds no words for {wordless}; give text for them or leave them out.")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise FileExistsError(f"`output` {output} is not an empty folder; give one that is absent or empty.")
+    return resolve_language_weights(corpus, language_weights)
+
+
+def _count(corpus: Mapping[str, Iterable[str]], weights: Mapping[str, float]) -> _Statistics:
+    """Read the corpus, one language after the other."""
+    counts = {language: count_words(corpus[language]) for language in weights}
+    return _Statistics(
+        words={language: count.total() for language, count in counts.items()},
+        characters={language: count_characters(count) for language, count in counts.items()},
+        table=combine_counts(counts, weights),
+    )
+
+
+def _check_size(source: SourceVocabulary, vocab_size: int, new_tokens: int) -> None:
+    """Refuse a size that needs more source tokens than there are."""
+    possible = len(source.pieces) - len(source.discarded.intersection(source.pieces))
+    if vocab_size - new_tokens > possible:
+        raise ValueError(
+            f"`vocab_size`={vocab_size} with `new_tokens`={new_tokens} keeps {vocab_size - new_tokens} source tokens; "
+            f"the source has only {possible} to keep. Lower `vocab_size` or raise `new_tokens`."
+        )
+
+
+def _plan_pruning(source: SourceVocabulary, statistics: _Statistics, size: int) -> _Pruning:
+    """Order the removals that bring the source down to `size` tokens."""
+    table = statistics.table
+    derivations = find_derivations(source.pieces, rank_merges(source.merges), source.pinned | source.discarded)
+    encoded = encode_words(source.tokenizer, table.words, source.separator)
+    masses = count_tokens(encoded, table.masses, len(source.pieces))
+    unusable = find_unusable(source, derivations)
+    usable = ~unusable
+    _check_reach(int(usable.sum()), size, 0)
+    protected = find_protected(source, statistics.characters)
+    count = int(usable.sum()) - size
+    removals = order_removals(derivations.parents, masses, protected, unusable, count)
+    unreachable = tuple(source.pieces[index] for index in derivations.unreachable)
+    return _Pruning(usable=usable, removals=removals, unreachable=unreachable)
+
+
+def _check_reach(usable: int, size: int, learnt: int) -> None:
+    """Refuse a size that the usable source tokens do not fill."""
+    if size > usable:
+        raise ValueError(
+            f"{size} source tokens are needed beside {learnt} new ones, but only {usable} can be used; "
+            "lower `vocab_size` or give more text."
+        )
+
+
+def _fill(
+    source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int, new_tokens: int
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Prune, extend, and prune less for as long as the corpus yields too few new tokens; return tokens and merges."""
+    usable = int(pruning.usable.sum())
+    while True:
+        _check_reach(usable, vocab_size - new_tokens, new_tokens)
+        alive = pruning.usable.copy()
+        alive[pruning.removals[: usable - (vocab_size - new_tokens)]] = False
+        pieces = [source.pieces[index] for index in np.flatnonzero(alive)]
+        merges = keep_merges(source.merges, set(pieces))
+        learnt = _learn(source, table, pieces, merges, new_tokens)
+        if len(learnt) == new_tokens:
+            made = [left + right for left, right in learnt]
+            return order_pieces(source, pieces + made), merges + learnt
+        logger.warning("the corpus yields %d of %d new tokens; dropping fewer instead", len(learnt), new_tokens)
+        new_tokens = len(learnt)
+
+
+def _learn(
+    source: SourceVocabulary, table: WordTable, pieces: list[str], merges: list[tuple[str, str]], count: int
+) -> list[tuple[str, str]]:
+    """Encode the corpus with the pruned vocabulary and learn further merges."""
+    if not count:
+        return []
+    pruned: Tokenizer = build_tokenizer(source, pieces, merges)
+    encoded = encode_words(pruned, table.words, source.separator)
+    return extend_vocabulary(pieces, merges, source.pinned, encoded, table.masses, count=count)
+
+
+@contextmanager
+def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Note the wall time of a stage."""
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 3)
+    logger.info("%s took %.1f s", stage, seconds[stage])

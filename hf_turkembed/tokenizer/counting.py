@@ -1,0 +1,195 @@
+"""Counting the words of a corpus, weighing them by language, and counting tokens over them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+# Masses are integers, so that sums do not depend on their order; all together stay far below 2**53.
+TOTAL_MASS = 2**40
+
+_WORD = re.compile(r" *[^ \n\r\t]+| +")
+_WORDS_PER_TEXT = 256
+_TEXTS_PER_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordTable:
+    """The distinct words of a corpus and how much each of them counts."""
+
+    # Words with the spaces before them, in code point order.
+    words: tuple[str, ...]
+    # Mass of each word, shape (words,); together about `TOTAL_MASS`, each at least 1.
+    masses: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedWords:
+    """The tokens of a list of words, one word after the other."""
+
+    # Token ids, shape (tokens,).
+    ids: NDArray[np.int32]
+    # Index of the word that each token belongs to, shape (tokens,), ascending.
+    words: NDArray[np.int32]
+
+
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """Count the words of one language, reading its texts once.
+
+    A word is a run of non-spaces with the spaces before it; line breaks and tabs end a word and belong to none.
+    Encoding such words one by one gives the tokens that encoding the whole line gives, as long as no token holds a
+    space after a letter. Memory grows with the number of distinct words, not with the text; in languages written
+    without spaces a word is a whole clause or line.
+
+    Args:
+        texts: Lines of text in their original spelling.
+
+    Returns:
+        How often each word occurs.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_WORD.findall(text))
+    return counts
+
+
+def count_characters(counts: Mapping[str, int]) -> Counter[str]:
+    """Count the characters of the distinct words, each word once.
+
+    Args:
+        counts: Words of one language.
+
+    Returns:
+        How many times each character stands in the words.
+    """
+    return Counter("".join(counts))
+
+
+def resolve_language_weights(languages: Iterable[str], weights: Mapping[str, float]) -> dict[str, float]:
+    """Give every language its share of the total mass.
+
+    A language named in `weights` gets exactly that share. Those not named divide what is left to 1 equally, whatever
+    the size of their text. When every language is named, the shares must sum to 1.
+
+    Args:
+        languages: The languages of the corpus.
+        weights: Shares in (0, 1], by language.
+
+    Returns:
+        The share of each language, in alphabetical order, summing to 1.
+
+    Raises:
+        ValueError: A named language has no corpus, a share lies outside (0, 1], or the shares cannot sum to 1.
+    """
+    names = sorted(languages)
+    unknown = sorted(set(weights) - set(names))
+    if unknown:
+        raise ValueError(f"`language_weights` names {unknown}, which the corpus lacks; it holds {names}.")
+    outside = {language: weight for language, weight in weights.items() if not 0 < weight <= 1}
+    if outside:
+        raise ValueError(f"`language_weights` holds {outside}; every weight must lie above 0 and not above 1.")
+    named = sum(weights.values())
+    rest = [language for language in names if language not in weights]
+    if rest and named >= 1:
+        raise ValueError(f"`language_weights` sums to {named:g} and leaves nothing for {rest}; lower the weights.")
+    if not rest and abs(named - 1) > 1e-6:
+        raise ValueError(f"`language_weights` names every language and sums to {named:g}; it must sum to 1.")
+    share = (1 - named) / len(rest) if rest else 0.0
+    return {language: weights.get(language, share) for language in names}
+
+
+def combine_counts(counts: Mapping[str, Mapping[str, int]], weights: Mapping[str, float]) -> WordTable:
+    """Join the words of several languages into one table.
+
+    Args:
+        counts: Per language, how often each word occurs.
+        weights: Per language, its share of the total mass.
+
+    Returns:
+        The words of all languages; one that several languages share gets the sum of its masses.
+
+    Raises:
+        ValueError: A language has no words.
+    """
+    empty = sorted(language for language in weights if not counts[language])
+    if empty:
+        raise ValueError(f"the corpus has no text for {empty}; give text for them or leave them out.")
+    masses: dict[str, float] = {}
+    for language in sorted(weights):
+        words = counts[language]
+        unit = weights[language] * TOTAL_MASS / sum(words.values())
+        for word, count in words.items():
+            masses[word] = masses.get(word, 0.0) + count * unit
+    ordered = sorted(masses)
+    rounded = np.rint(np.fromiter((masses[word] for word in ordered), dtype=np.float64, count=len(ordered)))
+    return WordTable(words=tuple(ordered), masses=np.maximum(rounded, 1).astype(np.int64))
+
+
+def encode_words(tokenizer: Tokenizer, words: Sequence[str], separator: str) -> EncodedWords:
+    """Encode words in bulk, many to a string.
+
+    Args:
+        tokenizer: The tokenizer.
+        words: Words with the spaces before them.
+        separator: A special token of the tokenizer; it cuts the strings between words and is not counted.
+
+    Returns:
+        The tokens of each word, the same as if it had been encoded alone.
+
+    Raises:
+        ValueError: `separator` is not a token of the tokenizer.
+    """
+    cut = tokenizer.token_to_id(separator)
+    if cut is None:
+        raise ValueError(f"`separator` {separator!r} is not a token; give one of the tokenizer's special tokens.")
+    ids: list[NDArray[np.int32]] = []
+    owners: list[NDArray[np.int32]] = []
+    for start, encoded in _encode_joined(tokenizer, words, separator):
+        is_cut = encoded == cut
+        chunk = words[start : start + _WORDS_PER_TEXT]
+        if int(is_cut.sum()) == len(chunk):
+            ids.append(encoded[~is_cut])
+            owners.append((np.cumsum(is_cut)[~is_cut] + (start - 1)).astype(np.int32))
+        else:
+            # The text itself spells out the separator somewhere in this chunk.
+            alone = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk, add_special_tokens=False)]
+            ids.append(np.array([token for tokens in alone for token in tokens], dtype=np.int32))
+            lengths = [len(tokens) for tokens in alone]
+            owners.append(np.repeat(np.arange(start, start + len(chunk), dtype=np.int32), lengths))
+    if not ids:
+        return EncodedWords(ids=np.empty(0, dtype=np.int32), words=np.empty(0, dtype=np.int32))
+    return EncodedWords(ids=np.concatenate(ids), words=np.concatenate(owners))
+
+
+def _encode_joined(
+    tokenizer: Tokenizer, words: Sequence[str], separator: str
+) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Yield, chunk by chunk, the index of the first word and the ids with the separator before every word."""
+    step = _WORDS_PER_TEXT * _TEXTS_PER_BATCH
+    for batch in range(0, len(words), step):
+        starts = range(batch, min(batch + step, len(words)), _WORDS_PER_TEXT)
+        texts = [separator + separator.join(words[start : start + _WORDS_PER_TEXT]) for start in starts]
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        for start, encoding in zip(starts, encodings, strict=True):
+            yield start, np.array(encoding.ids, dtype=np.int32)
+
+
+def count_tokens(encoded: EncodedWords, masses: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Sum the masses of the words that each token occurs in, once per occurrence.
+
+    Args:
+        encoded: The tokens of the words.
+        masses: Mass of each word, shape (words,).
+        size: Number of tokens in the vocabulary.
+
+    Returns:
+        Mass of each token, shape (size,); tokens past `size` are left out.
+    """
+    inside = encoded.ids < size
+    # The sums are whole numbers below 2**53, so float64 holds them exactly.
+    sums = np.bincount(encoded.ids[inside], weights=masses[encoded.words[inside]], minlength=size)
+    return sums.astype(np.int64)

@@ -1,0 +1,193 @@
+"""Continued byte-pair encoding: new merges, tried after all old ones, learnt from a table of words."""
+
+import heapq
+import logging
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_turkembed.tokenizer.counting import EncodedWords
+from hf_turkembed.tokenizer.derivations import rank_merges, segment
+from hf_turkembed.tokenizer.scripts import script_of_letters
+
+logger = logging.getLogger(__name__)
+
+# A pair of adjacent tokens as one number: the left id in the upper 32 bits, the right id in the lower.
+_SHIFT = 32
+_LOWER = 2**_SHIFT - 1
+_DEAD = -1
+# A lone `▁` takes the script of the letters after it.
+_ANY_SCRIPT = -2
+
+
+def extend_vocabulary(
+    pieces: Sequence[str],
+    merges: Sequence[tuple[str, str]],
+    frozen: AbstractSet[str],
+    encoded: EncodedWords,
+    masses: NDArray[np.int64],
+    *,
+    count: int,
+    max_characters: int = 24,
+) -> list[tuple[str, str]]:
+    """Learn further merges from words as the present vocabulary cuts them.
+
+    The adjacent pair with the greatest mass becomes a merge, again and again, as when a byte-pair encoding is trained
+    (https://huggingface.co/papers/1508.07909). Since the new merges come after the old ones, the old tokens of a word
+    are only joined, never cut otherwise. A merge joins two tokens of letters of one script, or a lone `▁` and letters;
+    the right one never starts with `▁`. So none crosses a space, an apostrophe, a digit or a change of script. A pair
+    whose string would not come out of the encoding as one token is left alone.
+
+    Args:
+        pieces: The tokens by id.
+        merges: Pairs of tokens in the order in which they are tried.
+        frozen: Tokens that take no part in a merge.
+        encoded: The words of the corpus, encoded with this vocabulary.
+        masses: Mass of each word, shape (words,).
+        count: Merges to learn.
+        max_characters: Longest token to make, a leading `▁` included.
+
+    Returns:
+        `count` pairs of tokens, each making one token that was not there before, in the order in which they are to be
+        tried after `merges`; fewer when no pair is left.
+    """
+    segments = _Segments(*_letter_runs(pieces, frozen, encoded, masses))
+    names = list(pieces)
+    known = set(pieces)
+    ranks = rank_merges(merges)
+    learnt: list[tuple[str, str]] = []
+    while len(learnt) < count:
+        pair = segments.pop_heaviest()
+        if pair is None:
+            logger.info("no pair of letters is left after %d of %d new tokens", len(learnt), count)
+            break
+        left, right = names[pair[0]], names[pair[1]]
+        piece = left + right
+        if len(piece) > max_characters or piece in known or segment(piece, ranks)[0] != [left, right]:
+            continue
+        segments.merge(*pair, result=len(names))
+        names.append(piece)
+        known.add(piece)
+        ranks[left, right] = len(ranks)
+        learnt.append((left, right))
+    return learnt
+
+
+def _letter_runs(
+    pieces: Sequence[str], frozen: AbstractSet[str], encoded: EncodedWords, masses: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Cut the encoded words into runs of letters of one script; return tokens, joined-to-next flags and masses."""
+    numbers: dict[str, int] = {}
+    script_ids = np.full(len(pieces), _DEAD, dtype=np.int32)
+    for index, piece in enumerate(pieces):
+        script = None if piece in frozen else script_of_letters(piece)
+        if script is not None:
+            script_ids[index] = numbers.setdefault(script, len(numbers))
+        elif piece == "▁":
+            script_ids[index] = _ANY_SCRIPT
+    starts = np.array([piece.startswith("▁") for piece in pieces], dtype=np.bool_)
+    ids, words = encoded.ids, encoded.words
+    here, following = script_ids[ids[:-1]], script_ids[ids[1:]]
+    joined = np.zeros(len(ids), dtype=np.bool_)
+    joined[:-1] = ((here == following) | (here == _ANY_SCRIPT)) & (following >= 0)
+    joined[:-1] &= (words[:-1] == words[1:]) & ~starts[ids[1:]]
+    # Tokens with no neighbour to merge with would only cost memory.
+    useful = joined.copy()
+    useful[1:] |= joined[:-1]
+    return ids[useful], joined[useful], masses[words[useful]]
+
+
+class _Segments:
+    """Runs of tokens as linked positions, with the mass and the positions of every adjacent pair."""
+
+    def __init__(self, tokens: NDArray[np.int32], joined: NDArray[np.bool_], masses: NDArray[np.int64]) -> None:
+        """Link each position to the next one where the run goes on, and count all pairs."""
+        positions = np.arange(len(tokens), dtype=np.int32)
+        self._tokens = tokens.astype(np.int64)
+        self._masses = masses
+        self._next = np.where(joined, positions + 1, _DEAD).astype(np.int32)
+        self._previous = np.full(len(tokens), _DEAD, dtype=np.int32)
+        self._previous[1:][joined[:-1]] = positions[:-1][joined[:-1]]
+        self._mass_of: dict[int, int] = {}
+        self._positions_of: dict[int, list[NDArray[np.int32]]] = {}
+        self._closed: set[int] = set()
+        self._heap: list[tuple[int, int]] = []
+        self._add(np.flatnonzero(joined).astype(np.int32))
+
+    def pop_heaviest(self) -> tuple[int, int] | None:
+        """Take out for good the pair with the greatest mass, of equals the one with the lowest ids."""
+        while self._heap:
+            negative, pair = heapq.heappop(self._heap)
+            # A rise has queued the pair again, so only falls are put right here.
+            mass = self._mass_of.get(pair, 0)
+            if mass == -negative:
+                self._closed.add(pair)
+                del self._mass_of[pair]
+                return pair >> _SHIFT, pair & _LOWER
+            if 0 < mass < -negative:
+                heapq.heappush(self._heap, (-mass, pair))
+        return None
+
+    def merge(self, left: int, right: int, *, result: int) -> None:
+        """Replace every occurrence of a pair by one token and bring the counts of its neighbours up to date."""
+        first = self._occurrences(left, right)
+        second = self._next[first]
+        before, after = self._previous[first], self._next[second]
+        self._subtract(np.union1d(before[before >= 0], second[after >= 0]))
+        self._tokens[first] = result
+        self._tokens[second] = _DEAD
+        self._next[first] = after
+        self._previous[after[after >= 0]] = first[after >= 0]
+        self._next[second] = _DEAD
+        before = self._previous[first]
+        self._add(np.union1d(before[before >= 0], first[self._next[first] >= 0]))
+
+    def _occurrences(self, left: int, right: int) -> NDArray[np.int32]:
+        """Find where a pair stands now, leftmost first and without overlaps."""
+        found: NDArray[np.int32] = np.unique(np.concatenate(self._positions_of.pop(left << _SHIFT | right)))
+        found = found[(self._tokens[found] == left) & (self._next[found] >= 0)]
+        found = found[self._tokens[self._next[found]] == right]
+        if left != right:
+            return found
+        kept: list[int] = []
+        taken = _DEAD
+        for position, following in zip(found.tolist(), self._next[found].tolist(), strict=True):
+            if position != taken:
+                kept.append(position)
+                taken = following
+        return np.array(kept, dtype=np.int32)
+
+    def _grouped(
+        self, positions: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Sort positions by the pair that starts there; return them, the pairs, group starts and group masses."""
+        pairs = self._tokens[positions] << _SHIFT | self._tokens[self._next[positions]]
+        order = np.argsort(pairs, kind="stable")
+        positions, pairs = positions[order], pairs[order]
+        starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+        return positions, pairs[starts], starts, np.add.reduceat(self._masses[positions], starts)
+
+    def _subtract(self, positions: NDArray[np.int32]) -> None:
+        """Take the pairs that start at these positions out of the counts."""
+        if not len(positions):
+            return
+        _, pairs, _, masses = self._grouped(positions)
+        for pair, mass in zip(pairs.tolist(), masses.tolist(), strict=True):
+            if pair not in self._closed:
+                self._mass_of[pair] -= mass
+
+    def _add(self, positions: NDArray[np.int32]) -> None:
+        """Enter the pairs that start at these positions into the counts and the queue."""
+        if not len(positions):
+            return
+        positions, pairs, starts, masses = self._grouped(positions)
+        ends = np.append(starts[1:], len(positions))
+        groups = zip(pairs.tolist(), starts.tolist(), ends.tolist(), masses.tolist(), strict=True)
+        for pair, start, end, mass in groups:
+            if pair in self._closed:
+                continue
+            self._mass_of[pair] = self._mass_of.get(pair, 0) + mass
+            self._positions_of.setdefault(pair, []).append(positions[start:end])
+            heapq.heappush(self._heap, (-self._mass_of[pair], pair))

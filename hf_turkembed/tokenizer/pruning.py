@@ -1,0 +1,119 @@
+"""Choosing the tokens to drop, least used first, so that every token that stays can still be produced."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_turkembed.tokenizer.derivations import Derivations
+from hf_turkembed.tokenizer.scripts import TURKISH_LETTERS, is_shared, script_of, scripts_in_use
+from hf_turkembed.tokenizer.source import SourceVocabulary
+
+
+def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[str]]) -> NDArray[np.bool_]:
+    """Mark the tokens that pruning never drops.
+
+    These are the added tokens that stay, the bytes, and single characters: Turkish letters, every character that the
+    corpus holds, every letter of a script that one of its languages is written in, and what all scripts share (digits,
+    punctuation, symbols, combining marks).
+
+    Args:
+        source: The source vocabulary.
+        characters: Per language, how often each character occurs in its distinct words.
+
+    Returns:
+        True for protected tokens, shape (tokens,).
+    """
+    scripts = scripts_in_use(characters)
+    seen = TURKISH_LETTERS.union(*characters.values(), "▁")
+
+    def is_protected(piece: str) -> bool:
+        if len(piece) != 1:
+            return piece in source.pinned
+        return piece in source.pinned or piece in seen or is_shared(piece) or script_of(piece) in scripts
+
+    return np.array([is_protected(piece) for piece in source.pieces], dtype=np.bool_)
+
+
+def find_unusable(source: SourceVocabulary, derivations: Derivations) -> NDArray[np.bool_]:
+    """Mark the tokens that are dropped before any other: placeholders and unreachable tokens.
+
+    Args:
+        source: The source vocabulary.
+        derivations: The parts of its tokens.
+
+    Returns:
+        True for unusable tokens, shape (tokens,). A placeholder that other tokens are made of is not among them.
+    """
+    unusable = np.array([piece in source.discarded for piece in source.pieces], dtype=np.bool_)
+    unusable[derivations.parents[derivations.parents >= 0]] = False
+    unusable[derivations.unreachable] = True
+    return unusable
+
+
+def order_removals(
+    parents: NDArray[np.int32],
+    masses: NDArray[np.int64],
+    protected: NDArray[np.bool_],
+    unusable: NDArray[np.bool_],
+    count: int,
+) -> NDArray[np.int32]:
+    """List tokens in the order in which to drop them, each before the tokens that it is made of.
+
+    Only a token that no other remaining token is made of can go. Among those the one with the least mass goes first,
+    of equals the one with the highest id, and its mass passes to its parts. Every beginning of the list can be dropped
+    on its own, so a shorter list gives a larger vocabulary.
+
+    Args:
+        parents: Ids of the parts of each token, shape (tokens, 2); -1 where there are none.
+        masses: Mass of each token, shape (tokens,).
+        protected: Tokens that stay, shape (tokens,).
+        unusable: Tokens that are gone already, shape (tokens,); no usable token is made of them.
+        count: How many tokens to list.
+
+    Returns:
+        Ids, shape (count,).
+
+    Raises:
+        ValueError: Fewer than `count` tokens can go.
+    """
+    pairs: list[list[int]] = parents.tolist()
+    mass: list[int] = masses.tolist()
+    stays: list[bool] = (protected | unusable).tolist()
+    usable_parents = parents[~unusable]
+    dependents: list[int] = np.bincount(usable_parents[usable_parents >= 0], minlength=len(pairs)).tolist()
+    leaves = [(mass[token], -token) for token, number in enumerate(dependents) if number == 0 and not stays[token]]
+    heapq.heapify(leaves)
+    removed: list[int] = []
+    while len(removed) < count and leaves:
+        token = -heapq.heappop(leaves)[1]
+        removed.append(token)
+        for part in pairs[token]:
+            if part < 0:
+                continue
+            mass[part] += mass[token]
+            dependents[part] -= 1
+            if dependents[part] == 0 and not stays[part]:
+                heapq.heappush(leaves, (mass[part], -part))
+    if len(removed) < count:
+        raise ValueError(
+            f"{count} tokens must be dropped, but only {len(removed)} of {len(pairs)} can be: the others are special, "
+            "single characters or parts of such; raise `vocab_size` or lower `new_tokens`."
+        )
+    return np.array(removed, dtype=np.int32)
+
+
+def keep_merges(merges: Iterable[tuple[str, str]], pieces: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Select the merges whose two parts and whose result all stay.
+
+    Args:
+        merges: Pairs of tokens in the order in which they are tried.
+        pieces: Tokens that stay.
+
+    Returns:
+        The remaining merges in their old order.
+    """
+    return [pair for pair in merges if pair[0] in pieces and pair[1] in pieces and pair[0] + pair[1] in pieces]

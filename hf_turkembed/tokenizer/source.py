@@ -1,0 +1,163 @@
+"""Reading the source tokenizer's folder: vocabulary, merges and added tokens of a byte-fallback BPE."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behaviour
+
+BYTE_TOKENS = frozenset(f"<0x{value:02X}>" for value in range(256))
+
+_PIPELINE = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+_SPACE_TO_MARKER = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+# Never cuts anything, because the normalizer has replaced every space before it runs.
+_SPLIT_AT_SPACE = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+_PLACEHOLDER = re.compile(r"[<\[]\|?(?:unused|reserved)[\w ]*\d+\|?[>\]]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceVocabulary:
+    """A byte-fallback BPE tokenizer, taken apart."""
+
+    # The tokens of the model by id; kept added tokens from outside the model's vocabulary follow them.
+    pieces: tuple[str, ...]
+    # Pairs of tokens in the order in which they are tried.
+    merges: tuple[tuple[str, str], ...]
+    # Added tokens that a tokenizer made from this one keeps, as they stand in tokenizer.json.
+    added: tuple[Mapping[str, Any], ...]
+    # Added tokens that such a tokenizer drops: trailing placeholders and what lies past the model's vocabulary.
+    discarded: frozenset[str]
+    # Tokens that no merge makes or takes: added tokens that stay, and byte tokens.
+    pinned: frozenset[str]
+    # A special token that cuts the text wherever it stands.
+    separator: str
+    # tokenizer.json without the vocabulary, the merges and the added tokens.
+    settings: Mapping[str, Any]
+    # What the tokenizer does around the text.
+    behaviour: TokenizerBehaviour
+    # The tokenizer itself.
+    tokenizer: Tokenizer
+
+
+def read_source(folder: Path) -> SourceVocabulary:
+    """Read a tokenizer folder that holds a byte-fallback BPE in the form of Gemma 3.
+
+    The vocabulary comes from `tokenizer.json`; what happens around it comes from `AutoTokenizer`, because some
+    tokenizer classes of transformers replace that part of the file when they load it.
+
+    Args:
+        folder: The folder with `tokenizer.json` and `tokenizer_config.json`.
+
+    Returns:
+        The vocabulary, the merges and the added tokens.
+
+    Raises:
+        FileNotFoundError: The folder has no `tokenizer.json`.
+        ValueError: The model is not BPE, has no byte fallback, cuts text otherwise than Gemma 3, or has gaps in its
+            ids.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` does not exist; give a folder that holds a fast tokenizer.")
+    spec = json.loads(path.read_text(encoding="utf-8"))
+    _check_model(spec["model"], path)
+    vocabulary, merges = spec["model"].pop("vocab"), spec["model"].pop("merges")
+    pieces = _pieces_by_id(vocabulary, path)
+    loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    backend: Tokenizer = loaded.backend_tokenizer
+    behaviour = describe_behaviour(loaded)
+    named = {*behaviour.roles.values(), *behaviour.around_text, *behaviour.around_pair}
+    added, discarded = _sort_added_tokens(spec.pop("added_tokens"), pieces, named)
+    settings = spec | {part: _read_state(getattr(backend, part)) for part in _PIPELINE}
+    _check_pipeline(settings, path)
+    return SourceVocabulary(
+        pieces=pieces + tuple(token["content"] for token in added if token["id"] >= len(pieces)),
+        merges=tuple(_read_merges(merges, vocabulary, pieces)),
+        added=added,
+        discarded=discarded,
+        pinned=BYTE_TOKENS | {token["content"] for token in added},
+        separator=_find_separator(added, path),
+        settings=settings,
+        behaviour=behaviour,
+        tokenizer=backend,
+    )
+
+
+def _check_model(model: Mapping[str, Any], path: Path) -> None:
+    """Refuse every model that is not a byte-fallback BPE."""
+    if model.get("type") != "BPE":
+        raise ValueError(f"{path}: model type {model.get('type')!r} found; only 'BPE' can be adapted.")
+    if not model.get("byte_fallback"):
+        raise ValueError(f"{path}: BPE without `byte_fallback` found; only byte-fallback BPE can be adapted.")
+    missing = sorted(BYTE_TOKENS - model["vocab"].keys())
+    if missing:
+        raise ValueError(f"{path}: {len(missing)} of 256 byte tokens are missing, such as {missing[:3]}.")
+    for key in ("continuing_subword_prefix", "end_of_word_suffix", "dropout", "ignore_merges"):
+        if model.get(key):
+            raise ValueError(f"{path}: `model.{key}` is {model[key]!r}; expected none, as in Gemma 3.")
+
+
+def _check_pipeline(settings: Mapping[str, Any], path: Path) -> None:
+    """Refuse every tokenizer that changes the text or cuts it before the model sees it."""
+    if settings["normalizer"] != _SPACE_TO_MARKER:
+        raise ValueError(f"{path}: `normalizer` is {settings['normalizer']!r}; expected {_SPACE_TO_MARKER!r}.")
+    if settings["pre_tokenizer"] not in (None, _SPLIT_AT_SPACE):
+        found = settings["pre_tokenizer"]
+        raise ValueError(f"{path}: `pre_tokenizer` is {found!r}; expected {_SPLIT_AT_SPACE!r} or none.")
+    if (settings["post_processor"] or {}).get("type") not in (None, "TemplateProcessing"):
+        found = settings["post_processor"]["type"]
+        raise ValueError(f"{path}: `post_processor` is {found!r}; expected 'TemplateProcessing' or none.")
+
+
+def _read_state(part: Any) -> Any:
+    """Read one part of a loaded tokenizer as it would stand in tokenizer.json."""
+    return None if part is None else json.loads(part.__getstate__())
+
+
+def _pieces_by_id(vocabulary: Mapping[str, int], path: Path) -> tuple[str, ...]:
+    """Order the tokens by id, which must run from 0 without a gap."""
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    for index, piece in enumerate(pieces):
+        if vocabulary[piece] != index:
+            raise ValueError(f"{path}: token {piece!r} has id {vocabulary[piece]}; expected {index}, without gaps.")
+    return tuple(pieces)
+
+
+def _read_merges(
+    merges: Iterable[Any], vocabulary: Mapping[str, int], pieces: tuple[str, ...]
+) -> Iterable[tuple[str, str]]:
+    """Turn both spellings of merges (pairs, or one string) into pairs that share the vocabulary's strings."""
+    for merge in merges:
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        yield pieces[vocabulary[left]], pieces[vocabulary[right]]
+
+
+def _sort_added_tokens(
+    added: list[dict[str, Any]], pieces: tuple[str, ...], named: set[str]
+) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
+    """Split the added tokens into those to keep, by id, and the names of those to drop."""
+    contents = BYTE_TOKENS.union(token["content"] for token in added)
+    leading = next((index for index, piece in enumerate(pieces) if piece not in contents), len(pieces))
+    keep, discarded = [], set()
+    for token in sorted(added, key=lambda token: int(token["id"])):
+        # Past the model's vocabulary there need not be an embedding row, so only a role justifies such a token.
+        is_idle = token["id"] >= len(pieces) or _PLACEHOLDER.fullmatch(token["content"])
+        if token["id"] >= leading and is_idle and token["content"] not in named:
+            discarded.add(token["content"])
+        else:
+            keep.append(token)
+    return tuple(keep), frozenset(discarded)
+
+
+def _find_separator(added: Iterable[Mapping[str, Any]], path: Path) -> str:
+    """Pick a special token that takes no neighbouring space with it."""
+    for token in added:
+        if token["special"] and not any(token[flag] for flag in ("lstrip", "rstrip", "single_word", "normalized")):
+            return str(token["content"])
+    raise ValueError(f"{path}: `added_tokens` holds no plain special token; at least one is needed.")

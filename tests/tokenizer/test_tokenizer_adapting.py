@@ -1,0 +1,117 @@
+import dataclasses
+import json
+import logging
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from hf_turkembed.tokenizer import adapt_tokenizer
+
+
+def adapt(source_folder, corpus, heldout, output, vocab_size=640, new_tokens=40, **weights):
+    return adapt_tokenizer(
+        source_folder,
+        corpus,
+        output,
+        vocab_size=vocab_size,
+        new_tokens=new_tokens,
+        language_weights=weights,
+        heldout=heldout,
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(450, 880), st.integers(0, 150), st.floats(0.05, 0.9))
+def test_every_reachable_size_is_met_exactly(source_folder, corpus, heldout, old_tokens, new_tokens, share):
+    vocab_size = old_tokens + new_tokens
+    with tempfile.TemporaryDirectory() as folder:
+        report = adapt(source_folder, corpus, heldout, Path(folder), vocab_size, new_tokens, tr=share)
+        tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    assert tokenizer.get_vocab_size() == report.final_size == vocab_size == report.kept + report.new
+    assert report.new <= new_tokens
+    assert report.dropped == report.source_size - report.kept
+    assert report.language_weights["tr"] == share
+
+
+def test_the_report_is_json_and_says_what_happened(source_folder, corpus, heldout, tmp_path):
+    report = adapt(source_folder, corpus, heldout, tmp_path / "out", vocab_size=900, new_tokens=100, tr=0.5)
+    content = json.loads(json.dumps(dataclasses.asdict(report)))
+    assert content["source_size"] == 898
+    assert content["unreachable_in_source"] == ["qzqz"]
+    assert content["words"]["tr"] == sum(len(line.split()) for line in corpus["tr"])
+    assert content["language_weights"] == {"el": 0.25, "en": 0.25, "tr": 0.5}
+    assert [row["language"] for row in content["fertility"]] == ["tr", "en", "el"]
+    assert list(content["seconds"]) == ["read", "count", "prune", "extend", "write", "check", "measure"]
+
+
+def test_new_tokens_shorten_held_out_turkish(source_folder, corpus, heldout, tmp_path):
+    report = adapt(source_folder, corpus, heldout, tmp_path / "out", vocab_size=940, new_tokens=100, tr=0.9)
+    assert report.new == 100
+    assert {row.language: row.change for row in report.fertility}["tr"] < -0.1
+
+
+def test_a_corpus_that_runs_out_of_new_tokens_keeps_more_old_ones(source_folder, heldout, tmp_path, caplog):
+    corpus = {"tr": ["ışıklandırmacı balıkçılaştırılmış"]}
+    with caplog.at_level(logging.WARNING):
+        report = adapt(source_folder, corpus, heldout, tmp_path / "out", vocab_size=700, new_tokens=300)
+    assert "dropping fewer instead" in caplog.text
+    assert report.final_size == 700
+    assert 0 < report.new < 50
+
+
+def test_the_same_input_gives_the_same_files(source_folder, corpus, heldout, tmp_path):
+    adapt(source_folder, corpus, heldout, tmp_path / "one", tr=0.5)
+    streams = {language: iter(corpus[language]) for language in reversed(corpus)}
+    adapt(source_folder, streams, heldout, tmp_path / "two", tr=0.5)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_an_adapted_tokenizer_can_be_adapted_again(source_folder, corpus, heldout, tmp_path):
+    adapt(source_folder, corpus, heldout, tmp_path / "one")
+    report = adapt(tmp_path / "one", corpus, heldout, tmp_path / "two", vocab_size=600, new_tokens=10)
+    assert (report.source_size, report.final_size, report.unreachable_in_source) == (640, 600, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vocab_size": 640, "new_tokens": 640}, "`new_tokens`=640 must lie between 0 and `vocab_size`=640"),
+        ({"new_tokens": -1}, "`new_tokens`=-1 must lie"),
+        ({"vocab_size": 1000, "new_tokens": 1}, "keeps 999 source tokens; the source has only 881"),
+        ({"vocab_size": 881, "new_tokens": 0}, "881 source tokens are needed beside 0 new ones, but only 880"),
+        ({"vocab_size": 300, "new_tokens": 10}, "tokens must be dropped, but only"),
+        ({"vocab_size": 5000, "new_tokens": 4200}, "source tokens are needed beside .* but only 880 can be used"),
+        ({"corpus": {}}, "`corpus` is empty"),
+        ({"corpus": {"tr": ["ev"], "en": []}}, r"no text for \['en'\]"),
+        ({"corpus": {"tr": ["\n", ""]}}, r"no text for \['tr'\]"),
+        ({"heldout": {}}, "`heldout` is empty"),
+        ({"heldout": {"tr": ["ev"], "en": ["  "]}}, r"`heldout` holds no words for \['en'\]"),
+        ({"xx": 0.5}, "which the corpus lacks"),
+    ],
+)
+def test_bad_requests_are_refused_and_write_nothing(source_folder, corpus, heldout, tmp_path, changes, message):
+    arguments = {"corpus": corpus, "heldout": heldout, **changes}
+    with pytest.raises(ValueError, match=message):
+        adapt(source_folder, output=tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_source_is_refused(corpus, heldout, tmp_path):
+    with pytest.raises(FileNotFoundError, match="give a folder that holds a fast tokenizer"):
+        adapt(tmp_path / "none", corpus, heldout, tmp_path / "out")
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_an_output_that_holds_something_is_left_alone(source_folder, corpus, heldout, tmp_path, is_file):
+    path = tmp_path / "out"
+    held = path if is_file else path / "note.txt"
+    held.parent.mkdir(exist_ok=True)
+    held.write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="is not an empty folder"):
+        adapt(source_folder, corpus, heldout, path)
+    assert held.read_text(encoding="utf-8") == "mine"
