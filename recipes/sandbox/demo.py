@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hf_turkembed.record import Score, read_provenance, read_scores
 
-ROOT = Path(__file__).resolve().parents[2]
+RECIPES = Path(__file__).resolve().parents[1]
 RUNS = {name: Path("output/sandbox") / name for name in ("magibu", "turkembed")}
 OUTBOX = Path("outbox")
 SNIPPET = """\
@@ -23,11 +23,12 @@ print(vectors.shape, model.similarity(vectors, vectors))
 
 
 def main() -> None:
-    """Run both pipelines from the project's root, then report."""
-    os.chdir(ROOT)
+    """Run both pipelines, which write below the working directory, then report."""
     for name in RUNS:
-        command = [sys.executable, "recipes/pipeline.py", f"recipes/sandbox/{name}.yaml"]
-        subprocess.run(command, check=True)
+        command = [sys.executable, str(RECIPES / "pipeline.py"), str(RECIPES / "sandbox" / f"{name}.yaml")]
+        finished = subprocess.run(command, check=False)
+        if finished.returncode:
+            raise SystemExit(finished.returncode)
     sys.stdout.write("\n".join(["", *score_lines(), "", *parameter_lines(), "", *time_lines(), "", *outbox_lines()]))
     sys.stdout.write(f"\n\nLoad it:\n\n{SNIPPET}\nwhich prints:\n\n")
     sys.stdout.flush()

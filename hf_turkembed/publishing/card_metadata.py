@@ -1,0 +1,170 @@
+"""The YAML header of a card: what the Hub reads and indexes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
+
+from hf_turkembed.publishing import lineage
+from hf_turkembed.publishing.markdown import format_name
+from hf_turkembed.record import Provenance, Score
+
+# The Hub's keys that the cards use; a misspelt key would be accepted by the card classes and never read.
+ALLOWED_KEYS = frozenset(
+    {
+        "base_model",
+        "base_model_relation",
+        "configs",
+        "datasets",
+        "language",
+        "library_name",
+        "license",
+        "metrics",
+        "model-index",
+        "pipeline_tag",
+        "size_categories",
+        "source_datasets",
+        "tags",
+        "task_categories",
+    }
+)
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+
+
+def model_metadata(
+    chain: Sequence[Provenance],
+    *,
+    repo_id: str,
+    license: str | None,
+    languages: Sequence[str],
+    own_scores: Sequence[Score],
+) -> str:
+    """Return the header of a model card as YAML.
+
+    Args:
+        chain: Records behind the model, nearest first.
+        repo_id: `org/name` on the Hub.
+        license: Hub licence id, or None for none.
+        languages: ISO 639 codes.
+        own_scores: Scores of this model only; those on made-up text stay out of `model-index`.
+    """
+    base = lineage.find_base_model(chain)
+    on_hub = base is not None and lineage.is_on_hub(base)
+    results = [_eval_result(s, s.value) for s in own_scores if s.value is not None and not s.dataset.synthetic]
+    steps = {record.identity.step for record in chain}
+    return _to_yaml(
+        ModelCardData(
+            language=list(languages) or None,
+            license=license,
+            library_name="sentence-transformers",
+            pipeline_tag="sentence-similarity",
+            tags=[
+                "feature-extraction",
+                "matryoshka",
+                *(["distillation"] if "distill" in steps else []),
+                "hf_turkembed",
+            ],
+            base_model=base.name if base is not None and on_hub else None,
+            base_model_relation="finetune" if on_hub else None,
+            datasets=lineage.find_datasets(chain) or None,
+            metrics=sorted({score.metric for score in own_scores}) or None,
+            model_name=repo_id.partition("/")[2] if results else None,
+            eval_results=results or None,
+        )
+    )
+
+
+def tokenizer_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
+    """Return the header of the card of a repo that holds a tokenizer only, as YAML."""
+    return _to_yaml(
+        ModelCardData(
+            language=list(languages) or None,
+            license=license,
+            library_name="transformers",
+            tags=["tokenizer", "hf_turkembed"],
+            datasets=lineage.find_datasets(chain) or None,
+        )
+    )
+
+
+def dataset_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
+    """Return the header of a dataset card as YAML, with one config for each language that has rows.
+
+    Raises:
+        ValueError: If the record of the dataset does not say which languages it holds.
+    """
+    configs = dataset_configs(chain[0])
+    rows = chain[0].observed.counts.get("rows")
+    return _to_yaml(
+        DatasetCardData(
+            language=list(languages) or None,
+            license=license,
+            task_categories=["sentence-similarity", "feature-extraction"],
+            size_categories=None if rows is None else [_size_category(rows)],
+            source_datasets=lineage.find_datasets(chain) or None,
+            tags=["embeddings", "distillation", "hf_turkembed"],
+            configs=[_config(name, is_default=name == default_config(configs)) for name in configs],
+        )
+    )
+
+
+def dataset_configs(record: Provenance) -> list[str]:
+    """List the configs of a dataset of teacher vectors: the languages that its record counted.
+
+    Raises:
+        ValueError: If the record counted none.
+    """
+    languages = record.observed.counts.get("languages")
+    if not languages:
+        raise ValueError(
+            f"the record of `{record.identity.step}` counts no `languages`, so the dataset has no configs; "
+            "run the step again."
+        )
+    return list(languages)
+
+
+def default_config(configs: Sequence[str]) -> str:
+    """Return the config that is loaded when none is named: Turkish where there is any, else the first."""
+    return "tr" if "tr" in configs else configs[0]
+
+
+def _config(name: str, *, is_default: bool) -> dict[str, Any]:
+    """Describe one config in the form the Hub reads."""
+    config: dict[str, Any] = {
+        "config_name": name,
+        "data_files": [{"split": "train", "path": f"data/{name}/train-*.parquet"}],
+    }
+    return {**config, "default": True} if is_default else config
+
+
+def _eval_result(score: Score, value: float) -> EvalResult:
+    """Turn a score into an entry of `model-index`; a local dataset is named by a slug and its digest."""
+    dataset = score.dataset
+    name = format_name(dataset.name)
+    return EvalResult(
+        task_type=score.task,
+        dataset_type=name if dataset.revision is not None else name.replace("/", "-"),
+        dataset_name=f"{name} ({score.suite})",
+        dataset_config=dataset.config,
+        dataset_split=dataset.split,
+        dataset_revision=dataset.revision,
+        dataset_args=None if dataset.digest is None else {"sha256": dataset.digest},
+        metric_type=score.metric,
+        # A NumPy number would be written as a Python object that no YAML reader takes.
+        metric_value=float(value),
+        metric_name=f"{score.metric} at {score.truncate_dim} dimensions",
+        metric_args={"truncate_dim": int(score.truncate_dim)},
+    )
+
+
+def _size_category(rows: int) -> str:
+    """Return the Hub's size category for a number of rows."""
+    return next((name for limit, name in _SIZES if rows < limit), "n>10M")
+
+
+def _to_yaml(data: CardData) -> str:
+    """Serialise a header whose keys the Hub knows."""
+    unknown = sorted(set(data.to_dict()) - ALLOWED_KEYS)  # type: ignore[no-untyped-call]
+    if unknown:
+        raise ValueError(f"the card's header has the keys {unknown}, which are not among {sorted(ALLOWED_KEYS)}.")
+    return str(data.to_yaml()).strip()

@@ -1,0 +1,124 @@
+"""Cards: rendered from the records of a folder's chain and the scores of its run, and from nothing else."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from hf_turkembed import record as records
+from hf_turkembed.publishing import card_metadata, history, lineage, score_tables
+from hf_turkembed.record import Provenance, Score
+
+
+def render_card(
+    folder: Path, *, repo_id: str, license: str | None, languages: Sequence[str], scores: Sequence[Score]
+) -> str:
+    """Render the README.md of a folder that a step wrote.
+
+    Args:
+        folder: Output folder of a step, with its record and the records of its chain beside it.
+        repo_id: `org/name` on the Hub.
+        license: Hub licence id, or None where nobody has stated one.
+        languages: ISO 639 codes; none for those of the corpus in the records.
+        scores: Scores of the run. The ones whose `model_digest` is the digest of `folder` are this model's own, the
+            others stand beside them.
+
+    Returns:
+        The card; the same arguments and records give the same text.
+
+    Raises:
+        FileNotFoundError: If `folder` has no record.
+        ValueError: If the output of its step is not published, or a record is damaged.
+    """
+    chain = records.read_chain(folder)
+    kind = lineage.kind_of_step(chain[0].identity.step)
+    languages = list(languages) or _recorded_languages(chain)
+    common = {
+        "repo_id": repo_id,
+        "license": license,
+        "description": history.describe(chain),
+        "is_made_up": lineage.is_made_up(chain),
+        "history": history.format_history(chain),
+        "fertility": history.format_fertility(chain),
+        "versions": history.format_versions(chain[0]),
+        "papers": history.papers(chain),
+    }
+    if kind == "model":
+        values = _model_values(folder, chain, repo_id, license, languages, scores)
+    elif kind == "tokenizer":
+        metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
+        values = {"metadata": metadata, "limits": history.tokenizer_limits(chain)}
+    else:
+        metadata = card_metadata.dataset_metadata(chain, license=license, languages=languages)
+        values = {"metadata": metadata, "limits": history.dataset_limits(chain), **_dataset_values(chain)}
+    return _render(f"{kind}.md.j2", {**common, **values})
+
+
+def _model_values(
+    folder: Path,
+    chain: Sequence[Provenance],
+    repo_id: str,
+    license: str | None,
+    languages: Sequence[str],
+    scores: Sequence[Score],
+) -> dict[str, Any]:
+    """Prepare what only a model's card shows."""
+    digest = records.digest_path(folder)
+    roles = score_tables.own_roles(scores, digest)
+    own = [score for score in scores if score.model in roles[:1]]
+    shown = scores if own else ()
+    real = [score for score in shown if not score.dataset.synthetic]
+    synthetic = [score for score in shown if score.dataset.synthetic]
+    widths = lineage.trained_widths(chain[0])
+    limits = history.model_limits(folder, chain)
+    if statement := score_tables.teacher_statement(shown):
+        limits.append(statement)
+    return {
+        "metadata": card_metadata.model_metadata(
+            chain, repo_id=repo_id, license=license, languages=languages, own_scores=own
+        ),
+        "widths": history.describe_widths(widths),
+        # Small enough to show the saving, where the model has such a width.
+        "example_width": next((width for width in widths if 2 * width <= widths[0]), widths[-1]),
+        "real_scores": score_tables.format_scores(real, digest) if real else None,
+        "synthetic_scores": score_tables.format_scores(synthetic, digest) if synthetic else None,
+        "has_intervals": any(score.interval is not None for score in shown),
+        "conditions": score_tables.format_conditions(shown),
+        "limits": limits,
+    }
+
+
+def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
+    """Prepare what only a dataset's card shows."""
+    counts = chain[0].observed.counts
+    configs = card_metadata.dataset_configs(chain[0])
+    return {
+        "rows_by_language": [(name, f"{counts['languages'][name]:,}") for name in configs],
+        "embedding_dim": counts.get("embedding_dim"),
+        "example_config": card_metadata.default_config(configs),
+    }
+
+
+def _recorded_languages(chain: Sequence[Provenance]) -> list[str]:
+    """Return the languages of the nearest step that read a corpus."""
+    return list(next((found for record in chain if (found := lineage.languages_of(record))), ()))
+
+
+def _render(template: str, values: dict[str, Any]) -> str:
+    """Fill a template in which every name has to be given."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+        loader=jinja2.FunctionLoader(_read_template),
+    )
+    return environment.get_template(template).render(values)
+
+
+def _read_template(name: str) -> str:
+    """Read a packaged template."""
+    return resources.files("hf_turkembed.model_cards").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,148 @@
+"""What the loaders gave, compared: each comparison is a check with its number and its verdict."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_COLUMNS = ["embedding", "language", "text"]
+# Two loaders in float32 differ by rounding only.
+_LOWEST_COSINE = 0.99999
+_NORM_TOLERANCE = 1e-5
+_HIDDEN_TOLERANCE = 1e-5
+# Stored vectors are float16, whose rounding moves the norm of a unit vector by less than this.
+_STORED_NORM_TOLERANCE = 5e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One comparison."""
+
+    name: str
+    # The measured number; None where there is none, or it is not finite.
+    value: float | None = None
+    passed: bool
+    # What was found, and for a failure what was expected.
+    detail: str
+
+
+def compare_models(without: Arrays, with_package: Arrays, widths: Sequence[int]) -> list[Check]:
+    """Compare the loaders of a model.
+
+    Args:
+        without: What the probe without our package gave, see `loader_probe.probe_model`.
+        with_package: What the probe with our package gave.
+        widths: Trained widths.
+
+    Returns:
+        For every width: cosine between loaders, unit norm, and agreement with the cut of the full width; then the
+        hidden states and the refusal of an untrained width.
+    """
+    checks: list[Check] = []
+    full = with_package[f"auto.{max(widths)}"]
+    for width in widths:
+        ours = with_package[f"auto.{width}"]
+        others = {"repo code": without[f"auto.{width}"], "sentence-transformers": without[f"plain.{width}"]}
+        loaders = {"package": ours, **others}
+        checks += [_check_cosine(f"{name} = package at {width}", other, ours) for name, other in others.items()]
+        checks += [_check_unit(f"{name} unit norm at {width}", v) for name, v in loaders.items()]
+        checks.append(_check_cosine(f"{width} = normalised cut of {max(widths)}", full[:, :width], ours))
+    checks += [
+        _check_hidden("repo code hidden states = package", without["hidden"], with_package["hidden"]),
+        _check_hidden("native hidden states = package", without["native"], with_package["hidden"]),
+    ]
+    for name, arrays in {"package": with_package, "repo code": without}.items():
+        refused = str(arrays["refused"])
+        detail = refused or "a width that was not trained was accepted, expected a ValueError"
+        checks.append(Check(name=f"{name} refuses an untrained width", passed=bool(refused), detail=detail))
+    return checks
+
+
+def check_tokenizer(arrays: Arrays) -> list[Check]:
+    """Check what the probe of a tokenizer measured, see `loader_probe.probe_tokenizer`."""
+    length, entries, highest = (int(size) for size in arrays["sizes"])
+    sizes = f"len is {length}, get_vocab has {entries}, the highest id + 1 is {highest}"
+    return [
+        Check(name="dense ids", value=float(length), passed=length == entries == highest, detail=sizes),
+        _check_share("begins and ends with its special tokens", arrays["framed"]),
+        _check_share("restores text", arrays["restored"]),
+    ]
+
+
+def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, Any]) -> list[Check]:
+    """Check what the probe of a dataset measured, see `loader_probe.probe_dataset`.
+
+    Args:
+        arrays: What the probe gave.
+        rows: Rows of each config, from the files.
+        counts: What the record counted; a key that is missing is not compared.
+    """
+    checks = []
+    for config in rows:
+        checks.append(_check_config(config, json.loads(str(arrays[f"{config}.facts"])), counts))
+        checks.append(_check_norms(f"{config} unit norm", arrays[f"{config}.norms"], _STORED_NORM_TOLERANCE))
+    total = sum(rows.values())
+    found = {"rows": total, "languages": dict(rows)}
+    recorded = {key: counts[key] for key in found if key in counts}
+    detail = f"the files hold {found}, the record counts {recorded}"
+    same = all(found[key] == value for key, value in recorded.items())
+    return [*checks, Check(name="rows", value=float(total), passed=same, detail=detail)]
+
+
+def _check_config(config: str, facts: Mapping[str, Any], counts: Mapping[str, Any]) -> Check:
+    """Check columns, type and width of the vectors, and that a config holds its own language alone."""
+    expected = {
+        "columns": _COLUMNS,
+        "type": "float16",
+        "width": counts.get("embedding_dim", facts["width"]),
+        "languages": [config],
+    }
+    passed = facts == expected and facts["width"] > 0
+    return Check(name=f"{config} columns", passed=passed, detail=f"found {facts}, expected {expected}")
+
+
+def _check_cosine(name: str, left: NDArray[Any], right: NDArray[Any]) -> Check:
+    """Check that the rows of two arrays point the same way."""
+    if left.shape != right.shape:
+        return Check(name=name, passed=False, detail=f"shapes {left.shape} and {right.shape} differ")
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        cosines = np.sum(left * right, axis=1) / (np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1))
+    lowest = float(np.min(cosines))
+    detail = f"lowest cosine {lowest:.8f}, at least {_LOWEST_COSINE}"
+    return _check_number(name, lowest, lowest >= _LOWEST_COSINE, detail)
+
+
+def _check_unit(name: str, vectors: NDArray[Any]) -> Check:
+    """Check that the rows of an array have unit L2 norm."""
+    return _check_norms(name, np.linalg.norm(vectors.astype(np.float64), axis=1), _NORM_TOLERANCE)
+
+
+def _check_norms(name: str, norms: NDArray[Any], tolerance: float) -> Check:
+    """Check that all norms are 1."""
+    worst = float(np.max(np.abs(norms - 1)))
+    return _check_number(name, worst, worst <= tolerance, f"norm off by {worst:.2e}, at most {tolerance}")
+
+
+def _check_hidden(name: str, left: NDArray[Any], right: NDArray[Any]) -> Check:
+    """Check that two sets of hidden states are equal up to rounding, relative to their largest entry."""
+    if left.shape != right.shape:
+        return Check(name=name, passed=False, detail=f"shapes {left.shape} and {right.shape} differ")
+    worst = float(np.max(np.abs(left - right)) / np.max(np.abs(right)))
+    return _check_number(name, worst, worst <= _HIDDEN_TOLERANCE, f"off by {worst:.2e}, at most {_HIDDEN_TOLERANCE}")
+
+
+def _check_share(name: str, flags: NDArray[Any]) -> Check:
+    """Check that every sentence of the probe passed."""
+    detail = f"{int(flags.sum())} of {flags.size} sentences"
+    return _check_number(name, float(np.mean(flags)), bool(flags.all()), detail)
+
+
+def _check_number(name: str, value: float, passed: bool, detail: str) -> Check:
+    """Build a check; a NaN compares as failed and is not kept as a value."""
+    return Check(name=name, value=value if np.isfinite(value) else None, passed=passed, detail=detail)

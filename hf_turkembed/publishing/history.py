@@ -1,0 +1,233 @@
+"""How a folder was made, as card sections: the table of its chain, its description, its limits, its citations."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_turkembed import record as records
+from hf_turkembed.publishing import lineage
+from hf_turkembed.publishing.markdown import (
+    format_name,
+    format_seconds,
+    format_settings,
+    format_source,
+    format_table,
+    format_value,
+)
+from hf_turkembed.record import Input, Provenance
+
+# The settings of each step that a reader of a card asks for; all of them are in provenance.json.
+_SETTINGS = {
+    "sandbox": ("sentences", "triplets", "pairs"),
+    "tokenizer": ("vocab_size", "new_tokens"),
+    "clone": ("matryoshka_dims", "max_length"),
+    "embed": ("max_length", "prompt", "precision"),
+    "distill": (
+        "matryoshka_dims",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "embedding_learning_rate",
+        "max_length",
+        "precision",
+    ),
+    "finetune": ("max_length",),
+}
+_STAGE_SETTINGS = ("loss", "matryoshka_dims")
+_TRAINING_SETTINGS = ("num_train_epochs", "per_device_train_batch_size", "learning_rate", "warmup_ratio", "bf16")
+_ROLE_NAMES = {"base_model": "base model", "heldout": "held out", "stages": "data"}
+# Sources of one role that are named one by one; more are counted.
+_NAMED_SOURCES = 3
+
+
+def format_history(chain: Sequence[Provenance]) -> str:
+    """Lay out the chain as a table, first step first."""
+    header = ["step", "from", "settings", "counted", "time", "machine", "cost"]
+    rows = [
+        [
+            _step_name(record),
+            _format_inputs(record.identity.inputs),
+            _format_recipe(record),
+            _format_counts(record.observed.counts),
+            _format_time(record),
+            _format_machine(record),
+            _format_cost(record),
+        ]
+        for record in lineage.order_chain(chain)
+    ]
+    filled = [index for index, _ in enumerate(header) if any(row[index] for row in rows)]
+    return format_table([header[i] for i in filled], [[row[i] for i in filled] for row in rows])
+
+
+def format_versions(record: Provenance) -> str:
+    """Name the versions that wrote a folder."""
+    packages = record.observed.packages
+    named = [
+        f"{name} {packages[name]}" for name in ("sentence-transformers", "transformers", "torch") if name in packages
+    ]
+    return ", ".join([f"hf_turkembed {record.identity.code}", *named])
+
+
+def describe(chain: Sequence[Provenance]) -> str:
+    """Say in one sentence what the published folder is."""
+    record = chain[0]
+    step = record.identity.step
+    if step == "tokenizer":
+        size, languages = record.identity.recipe["vocab_size"], len(lineage.languages_of(record))
+        return (
+            f"A tokenizer of {size:,} tokens, made from {_name(record, 'source')} for text in {languages} languages."
+        )
+    if step == "embed":
+        return f"Texts and their sentence embeddings by {_name(record, 'teacher')}, stored for distillation."
+    width = lineage.trained_widths(record)[0]
+    if step == "clone":
+        return (
+            f"A sentence encoder of {width} dimensions: the network of {_name(record, 'teacher')} around an adapted "
+            "vocabulary, not trained since."
+        )
+    made = []
+    if distill := lineage.find_step(chain, "distill"):
+        embed = lineage.find_step(chain, "embed")
+        teacher = _name(distill, "vectors") if embed is None else _name(embed, "teacher")
+        made.append(f"distilled from {teacher}")
+    if stages := [_step_name(r) for r in lineage.order_chain(chain) if r.identity.step == "finetune"]:
+        base = lineage.find_base_model(chain)
+        origin = "" if made or base is None else f" from `{format_name(base.name)}`"
+        made.append(f"fine-tuned{origin} ({', '.join(stages)})")
+    return f"A sentence encoder of up to {width} dimensions, {', then '.join(made)}."
+
+
+def describe_widths(widths: Sequence[int]) -> str:
+    """Say which prefixes of a sentence embedding are embeddings too."""
+    whole = f"A sentence embedding has {widths[0]} dimensions"
+    if len(widths) == 1:
+        return f"{whole}; no shorter width was trained."
+    return f"{whole}. Its first {format_value(widths[1:])} are embeddings too, once they are normalised again."
+
+
+def model_limits(folder: Path, chain: Sequence[Provenance]) -> list[str]:
+    """State the limits of a published model that its records and its config.json hold."""
+    widths = format_value(lineage.trained_widths(chain[0]))
+    limits = [f"Trained widths: {widths}. AutoModel refuses any other."]
+    if clone := lineage.find_step(chain, "clone"):
+        limits.append(f"Texts longer than {clone.identity.recipe['max_length']:,} tokens are cut.")
+    for record in chain:
+        if record.identity.step in ("distill", "finetune"):
+            length = record.identity.recipe["max_length"]
+            limits.append(f"Training in {_step_name(record)} saw at most the first {length:,} tokens of a text.")
+    if chain[0].identity.step == "clone":
+        limits.append("The network has not been trained since its vocabulary changed: expect less than its teacher.")
+    if records.read_json(folder / "config.json").get("model_type") == "gemma3_text":
+        limits.append("Activations of Gemma 3 overflow float16, which gives NaN; load it in bfloat16 or float32.")
+    return limits
+
+
+def tokenizer_limits(chain: Sequence[Provenance]) -> list[str]:
+    """State the limits of a published tokenizer."""
+    return [
+        f"Its ids are its own: the embedding table of {_name(chain[0], 'source')} does not fit it; use it with a "
+        "model that was made around it.",
+        f"Its corpus held {format_value(lineage.languages_of(chain[0]))}; other languages were not measured.",
+    ]
+
+
+def dataset_limits(chain: Sequence[Provenance]) -> list[str]:
+    """State the limits of published teacher vectors."""
+    recipe = chain[0].identity.recipe
+    prompt = "no prompt" if recipe.get("prompt") is None else f"the prompt `{recipe['prompt']}`"
+    return [
+        f"The vectors hold what {_name(chain[0], 'teacher')} makes of a text with {prompt}, its mistakes included.",
+        f"The teacher read at most {recipe['max_length']:,} of its tokens of a text; the text itself is whole.",
+        "The vectors are stored in float16.",
+    ]
+
+
+def format_fertility(chain: Sequence[Provenance]) -> str | None:
+    """Lay out tokens per word before and after the change of vocabulary, or None if the chain changed none."""
+    record = lineage.find_step(chain, "tokenizer")
+    if record is None:
+        return None
+    changes = record.observed.counts.get("fertility", ())
+    rows = [
+        [
+            row["language"],
+            f"{row['before']['tokens_per_word']:.3f}",
+            f"{row['after']['tokens_per_word']:.3f}",
+            f"{100 * row['change']:+.1f} %",
+        ]
+        for row in changes
+    ]
+    return format_table(["language", "before", "after", "tokens"], rows) if rows else None
+
+
+def papers(chain: Sequence[Provenance]) -> list[str]:
+    """Name the methods in the chain that a paper describes: `cloning`, `finetuning`."""
+    steps = {record.identity.step for record in chain}
+    found = {"cloning": steps & {"clone", "distill"}, "finetuning": steps & {"finetune"}}
+    return [name for name, present in found.items() if present]
+
+
+def _step_name(record: Provenance) -> str:
+    """Name a step, with its stage."""
+    step = record.identity.step
+    return f"`{step}-{lineage.stage_name(record)}`" if step == "finetune" else f"`{step}`"
+
+
+def _name(record: Provenance, role: str) -> str:
+    """Name the input of a record in running text."""
+    return f"`{format_name(record.identity.input(role).name)}`"
+
+
+def _format_inputs(inputs: Sequence[Input]) -> str:
+    """Name the inputs by role; where a role has many sources, count them."""
+    groups: dict[str, list[Input]] = {}
+    for source in inputs:
+        groups.setdefault(source.role.partition(".")[0], []).append(source)
+    named = {
+        role: ", ".join(map(format_source, group)) if len(group) <= _NAMED_SOURCES else f"{len(group)} sources"
+        for role, group in groups.items()
+    }
+    return "; ".join(f"{_ROLE_NAMES.get(role, role)}: {sources}" for role, sources in named.items())
+
+
+def _format_recipe(record: Provenance) -> str:
+    """Write the settings that matter."""
+    step, recipe = record.identity.step, record.identity.recipe
+    chosen: dict[str, Any] = {key: recipe.get(key) for key in _SETTINGS.get(step, ())}
+    if step == "finetune":
+        stage = recipe["stages"][lineage.stage_name(record)]
+        training = {key: stage["training"].get(key) for key in _TRAINING_SETTINGS}
+        chosen = {**{key: stage[key] for key in _STAGE_SETTINGS}, **chosen, **training}
+    if languages := lineage.languages_of(record):
+        chosen["languages"] = len(languages)
+    return format_settings({**chosen, "seed": record.identity.seed})
+
+
+def _format_counts(counts: Mapping[str, Any]) -> str:
+    """Write the single numbers that a step counted; lists and tables are in provenance.json."""
+    return format_settings({key: value for key, value in counts.items() if isinstance(value, (int, float))})
+
+
+def _format_time(record: Provenance) -> str:
+    """Write the wall time, and over how many runs."""
+    runs = record.observed.runs
+    return format_seconds(record.observed.seconds) + (f" in {runs} runs" if runs > 1 else "")
+
+
+def _format_machine(record: Provenance) -> str:
+    """Write processors, memory and accelerators."""
+    hardware = record.observed.hardware
+    parts = list(hardware.get("accelerators", ()))
+    if "cpus" in hardware:
+        parts.append(f"{hardware['cpus']} CPU cores")
+    if "memory_gib" in hardware:
+        parts.append(f"{hardware['memory_gib']} GiB")
+    if record.observed.num_processes > 1:
+        parts.append(f"{record.observed.num_processes} processes")
+    return ", ".join(parts)
+
+
+def _format_cost(record: Provenance) -> str:
+    """Write the cost where a price was given."""
+    cost, price = record.observed.cost, record.observed.price_per_hour
+    return "" if cost is None or price is None else f"${cost:.2f} at ${price:.2f} an hour"

@@ -1,0 +1,158 @@
+"""What kind of repo a folder is, and what the chain of records behind it says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from hf_turkembed.record import Input, Provenance
+
+RepoKind = Literal["model", "tokenizer", "dataset"]
+RepoType = Literal["model", "dataset"]
+
+_KINDS: dict[str, RepoKind] = {
+    "clone": "model",
+    "distill": "model",
+    "finetune": "model",
+    "tokenizer": "tokenizer",
+    "embed": "dataset",
+}
+# The inputs of each step that are models or tokenizers; all others are data.
+_MODEL_ROLES = {
+    "sandbox": (),
+    "tokenizer": ("source",),
+    "clone": ("teacher", "tokenizer"),
+    "embed": ("teacher",),
+    "distill": ("student",),
+    "finetune": ("base_model",),
+}
+# The input whose weights a step starts from.
+_WEIGHTS = {"clone": "teacher", "distill": "student", "finetune": "base_model"}
+
+
+def kind_of_step(step: str) -> RepoKind:
+    """Return the kind of repo that the output of a step is.
+
+    Raises:
+        ValueError: If the output of that step is not published.
+    """
+    if step not in _KINDS:
+        raise ValueError(f"the output of step `{step}` is not published; those of {', '.join(_KINDS)} are.")
+    return _KINDS[step]
+
+
+def kind_of_folder(folder: Path) -> RepoKind:
+    """Tell the kind of a repo from its files, for folders that no step of this package made.
+
+    Raises:
+        ValueError: If the files are those of no known kind.
+    """
+    if (folder / "modules.json").is_file():
+        return "model"
+    if next(folder.glob("data/*/*.parquet"), None) is not None:
+        return "dataset"
+    if (folder / "tokenizer.json").is_file():
+        return "tokenizer"
+    raise ValueError(
+        f"{folder} holds neither modules.json (a model), nor data/<language>/*.parquet (a dataset), nor "
+        "tokenizer.json; expected the output folder of a step, or a repo published from one."
+    )
+
+
+def repo_type_of(kind: RepoKind) -> RepoType:
+    """Return the Hub's repo type for a kind of folder."""
+    return "dataset" if kind == "dataset" else "model"
+
+
+def order_chain(chain: Sequence[Provenance]) -> list[Provenance]:
+    """Sort a chain so that every record comes after those of its inputs, the published one last.
+
+    Args:
+        chain: Records as `record.read_chain` gives them, nearest first.
+    """
+    known = {record.identity.digest: record for record in chain}
+    ordered: dict[str, Provenance] = {}
+
+    def visit(digest: str) -> None:
+        for source in known[digest].identity.inputs:
+            if source.record in known and source.record not in ordered:
+                visit(source.record)
+        ordered[digest] = known[digest]
+
+    visit(chain[0].identity.digest)
+    return list(ordered.values())
+
+
+def find_step(chain: Sequence[Provenance], step: str) -> Provenance | None:
+    """Return the nearest record of a step, or None if the chain has none."""
+    return next((record for record in chain if record.identity.step == step), None)
+
+
+def has_input(record: Provenance, role: str) -> Input | None:
+    """Return the input of a record that plays `role`, or None."""
+    return next((source for source in record.identity.inputs if source.role == role), None)
+
+
+def find_base_model(chain: Sequence[Provenance]) -> Input | None:
+    """Follow the weights of a published model back to where the chain takes them from.
+
+    Returns:
+        The first input, from the published folder backwards, that no record of the chain made; None if the chain
+        itself made the weights from nothing, or the folder holds none.
+    """
+    known = {record.identity.digest: record for record in chain}
+    record: Provenance | None = chain[0]
+    while record is not None and record.identity.step in _WEIGHTS:
+        source = has_input(record, _WEIGHTS[record.identity.step])
+        if source is None or source.record not in known:
+            return source
+        record = known[source.record]
+    return None
+
+
+def find_datasets(chain: Sequence[Provenance]) -> list[str]:
+    """List the Hub ids of the datasets that went into the chain, sorted; held-out text did not."""
+    return sorted(
+        {
+            source.name
+            for record in chain
+            for source in record.identity.inputs
+            if is_on_hub(source) and not is_model(record, source) and source.role.partition(".")[0] != "heldout"
+        }
+    )
+
+
+def is_on_hub(source: Input) -> bool:
+    """Tell whether an input came from the Hub rather than from a local folder."""
+    return source.revision is not None
+
+
+def is_model(record: Provenance, source: Input) -> bool:
+    """Tell whether an input of a record is a model or tokenizer, rather than data."""
+    return source.role in _MODEL_ROLES[record.identity.step]
+
+
+def trained_widths(record: Provenance) -> tuple[int, ...]:
+    """Return the Matryoshka widths of the model a step wrote, full width first."""
+    recipe = _stage(record) if record.identity.step == "finetune" else record.identity.recipe
+    return tuple(record.observed.counts.get("matryoshka_dims", recipe["matryoshka_dims"]))
+
+
+def languages_of(record: Provenance) -> tuple[str, ...]:
+    """Return the languages of the text a step read, in the order of its recipe; none if it read no corpus."""
+    return tuple(record.identity.recipe.get("corpus", {}).get("languages", ()))
+
+
+def is_made_up(chain: Sequence[Provenance]) -> bool:
+    """Tell whether a program made up any of the text behind a chain."""
+    stages = [_stage(record) for record in chain if record.identity.step == "finetune"]
+    return find_step(chain, "sandbox") is not None or any(stage["train"].get("synthetic") for stage in stages)
+
+
+def stage_name(record: Provenance) -> str:
+    """Return the name of the stage that a record of `finetune` belongs to."""
+    return str(next(iter(record.identity.recipe["stages"])))
+
+
+def _stage(record: Provenance) -> dict[str, Any]:
+    """Return the recipe of the one stage that a record of `finetune` holds."""
+    return dict(record.identity.recipe["stages"][stage_name(record)])

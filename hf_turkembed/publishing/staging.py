@@ -1,0 +1,189 @@
+"""A step's folder as it would stand in its repo: complete, with its card, and with nothing that must not leave."""
+
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_turkembed import record as records
+from hf_turkembed.record import Score
+
+logger = logging.getLogger(__name__)
+
+CARD_FILE = "README.md"
+# What every file of a model class imports.
+_SHARED_CODE = "modeling_matryoshka.py"
+# Formats that run code when they are read, and what training leaves beside a model.
+_FORBIDDEN_SUFFIXES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pyc"})
+_FORBIDDEN_NAMES = re.compile(
+    r"(optimizer|scheduler|scaler|rng_state|random_states|trainer_state|training_args)([._-].*)?"
+)
+# Files that nothing rewrites in place, so that a hard link is safe; they are the large ones.
+_LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
+_TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
+_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
+
+
+def stage_folder(folder: Path, staged: Path, *, card: str, scores: Sequence[Score]) -> None:
+    """Write the repo that a step's folder becomes: its files, the card, the scores, and the code of its model class.
+
+    Args:
+        folder: Output folder of a step; it is not changed.
+        staged: New folder; what it holds after an error is to be thrown away.
+        card: Text of README.md, which replaces the one sentence-transformers writes.
+        scores: Scores of the run, for scores.json; none for no such file.
+
+    Raises:
+        ValueError: If a file must not be published (the message names it), or a text file holds a path of this
+            machine or an access token (the message names file and line).
+        FileNotFoundError: If the folder does not exist.
+        FileExistsError: If `staged` exists.
+    """
+    files = list_files(folder)
+    staged.mkdir(parents=True)
+    for name in files:
+        _place(folder / name, staged / name)
+    restore_model_code(staged)
+    (staged / CARD_FILE).write_text(card, encoding="utf-8")
+    if scores:
+        records.write_scores(staged, scores)
+    check_texts(staged, _private_paths(folder))
+
+
+def list_files(folder: Path) -> list[str]:
+    """List the files of a folder by relative path, all of which may be published.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If one of them may not be: a pickle, a training state, a hidden file, a link that leads out.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; expected the output folder of a step.")
+    root = folder.resolve()
+    names = []
+    for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if reason := _refusal(path, name, root):
+            raise ValueError(f"{folder}: `{name}` {reason}; nothing was published. Remove it from the folder.")
+        if path.is_file():
+            names.append(name)
+    return names
+
+
+def restore_model_code(folder: Path) -> None:
+    """Write the files of the model class again where a checkpoint has its trained widths but lost the code.
+
+    sentence-transformers keeps `auto_map` in config.json when it saves, but not the files that it names.
+
+    Args:
+        folder: A staged folder; one without `matryoshka_dims` in its config.json, or with its code, is left as it is.
+
+    Raises:
+        ValueError: If no class is known for the `model_type`, or `auto_map` names a class that is not ours.
+    """
+    config_path = folder / "config.json"
+    config = records.read_json(config_path) if config_path.is_file() else {}
+    if not config.get("matryoshka_dims"):
+        return
+    reference = config.get("auto_map", {}).get("AutoModel")
+    if reference and all((folder / name).is_file() for name in (f"{reference.partition('.')[0]}.py", _SHARED_CODE)):
+        return
+    from hf_turkembed.modeling.repository import write_matryoshka_code
+
+    write_matryoshka_code(folder, config["matryoshka_dims"])
+    written = records.read_json(config_path)["auto_map"]["AutoModel"]
+    if reference not in (None, written):
+        raise ValueError(
+            f"config.json names the class `{reference}` in `auto_map`, whose file is missing; for its `model_type` "
+            f"the class is `{written}`. Correct it with "
+            "`hf_turkembed.modeling.repository.write_matryoshka_code(folder, matryoshka_dims)`."
+        )
+
+
+def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
+    """Look through all text files for paths of this machine and for access tokens.
+
+    Args:
+        folder: A staged folder.
+        private_paths: Absolute paths that no published file may hold.
+
+    Raises:
+        ValueError: If a file holds one; the message names file and line, and does not repeat a token.
+    """
+    patterns = [_path_pattern(path) for path in private_paths]
+    for name in list_files(folder):
+        if Path(name).suffix not in _TEXT_SUFFIXES:
+            continue
+        text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        for pattern in patterns:
+            if found := pattern.search(text):
+                raise ValueError(
+                    f"`{name}`, line {_line_of(text, found)}, holds the path {found.group()!r} of this machine; "
+                    "nothing was published. Write a Hub id or a relative name there."
+                )
+        if found := _TOKEN.search(text):
+            raise ValueError(
+                f"`{name}`, line {_line_of(text, found)}, holds what looks like a Hub access token; nothing was "
+                "published. Remove it, and revoke the token."
+            )
+
+
+def _refusal(path: Path, name: str, root: Path) -> str | None:
+    """Say why a file may not be published, or None if it may."""
+    if any(part.startswith(".") or part == "__pycache__" for part in name.split("/")):
+        return "is hidden or a cache"
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        return "is a link that leads out of the folder"
+    if path.is_symlink() and not path.exists():
+        return "is a broken link"
+    if path.suffix in _FORBIDDEN_SUFFIXES:
+        return "may run code when it is loaded"
+    if _FORBIDDEN_NAMES.fullmatch(path.name):
+        return "is a state of training, not part of a model"
+    return None
+
+
+def _place(source: Path, target: Path) -> None:
+    """Link a large file, or copy it where linking is not possible; copy all others."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix in _LINKED_SUFFIXES:
+        try:
+            os.link(source.resolve(), target)
+        except OSError:
+            logger.debug("%s lies on another file system; copied.", source)
+        else:
+            return
+    shutil.copyfile(source, target)
+
+
+def _private_paths(folder: Path) -> list[str]:
+    """List the directories of this machine that a step may have written into a file."""
+    run = folder.resolve()
+    known = {
+        run,
+        run.parent,
+        Path.cwd(),
+        Path.home(),
+        Path(tempfile.gettempdir()),
+        Path(tempfile.gettempdir()).resolve(),
+    }
+    return sorted(str(path) for path in known if len(path.parts) > 1)
+
+
+def _path_pattern(path: str) -> re.Pattern[str]:
+    """Match a path where it is named: a deep one alone, one of the root's children only with something below it.
+
+    Vocabularies hold strings such as `/tmp` and `/root`, which say nothing about a machine.
+    """
+    literal = re.escape(path)
+    below = r"(?![\w-])" if len(Path(path).parts) > 2 else r"/[\w.-]+"
+    # What stands before is looked at last: a pattern that begins with a literal is searched for far faster.
+    return re.compile(rf"{literal}(?<![\w.-]{literal}){below}")
+
+
+def _line_of(text: str, found: re.Match[str]) -> int:
+    """Return the number of the line in which a match begins."""
+    return text.count("\n", 0, found.start()) + 1

@@ -1,0 +1,197 @@
+"""A run on disk: folders with the records that the steps write, and the scores of its models."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hf_turkembed import record
+from hf_turkembed.record import Identity, Input, Observed, Provenance, Score, ScoreDataset
+
+HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
+PACKAGES = {"python": "3.11.7", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"}
+CORPUS = {"languages": ["en", "tr"], "folders": [], "dataset": "example/wikipedia", "text_column": "text"}
+FERTILITY = [
+    {"language": "en", "before": {"tokens_per_word": 1.25}, "after": {"tokens_per_word": 1.5}, "change": 0.2},
+    {"language": "tr", "before": {"tokens_per_word": 2.41}, "after": {"tokens_per_word": 1.8}, "change": -0.2531},
+]
+TEACHER_REVISION = "1" * 40
+DATASET_REVISION = "2" * 40
+
+
+def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, price=None):
+    identity = Identity(step=step, recipe=recipe, inputs=tuple(inputs), code="0.1.0", seed=7)
+    observed = Observed(
+        finished="2026-11-21T12:00:00Z",
+        seconds=seconds,
+        runs=runs,
+        num_processes=1,
+        hardware=HARDWARE,
+        packages=PACKAGES,
+        counts=counts,
+        price_per_hour=price,
+        cost=None if price is None else round(price * seconds / 3600, 4),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_provenance(folder, Provenance(identity=identity, observed=observed))
+    return identity.digest
+
+
+def local_input(role, folder, link):
+    return Input(role=role, name=f"{{output_dir}}/{folder.name}", digest=record.digest_path(folder), record=link)
+
+
+def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) -> None:
+    """Write tokenizer, clone, embed, distill and finetune-nli, each linked to those before it."""
+    corpus = Input(role="corpus.dataset", name="example/wikipedia", revision=DATASET_REVISION)
+    heldout = Input(role="heldout.dataset", name="example/held-out", revision=DATASET_REVISION)
+    tokenizer, clone, embed, distill = (root / name for name in ("tokenizer", "clone", "embed", "distill"))
+    tokenizer_link = write_step(
+        tokenizer,
+        "tokenizer",
+        {"source": teacher.name, "corpus": CORPUS, "vocab_size": 32768, "new_tokens": 4000},
+        [teacher_role_for_tokenizer, corpus, heldout],
+        {"kept": 28768, "new": 4000, "dropped": 233376, "fertility": FERTILITY},
+    )
+    clone_link = write_step(
+        clone,
+        "clone",
+        {"teacher": teacher.name, "matryoshka_dims": [64, 32, 16], "max_length": 2048},
+        [teacher, local_input("tokenizer", tokenizer, tokenizer_link)],
+        {"parameters": 1234567, "rows_copied": 28768, "rows_composed": 4000, "matryoshka_dims": [64, 32, 16]},
+        seconds=3.2,
+    )
+    embed_link = write_step(
+        embed,
+        "embed",
+        {"teacher": teacher.name, "corpus": CORPUS, "max_length": 512, "prompt": None, "precision": "bfloat16"},
+        [teacher, corpus],
+        {"rows": 150000, "embedding_dim": 64, "shards": 2, "languages": {"en": 50000, "tr": 100000}},
+        seconds=754.0,
+        runs=2,
+        price=3.5,
+    )
+    distill_link = write_step(
+        distill,
+        "distill",
+        {
+            "matryoshka_dims": [64, 32, 16],
+            "epochs": 2,
+            "batch_size": 256,
+            "learning_rate": 5e-4,
+            "embedding_learning_rate": None,
+            "max_length": 512,
+            "precision": "bfloat16",
+        },
+        [local_input("student", clone, clone_link), local_input("vectors", embed, embed_link)],
+        {"rows": 150000, "steps": 1172, "epochs": 2, "final_loss": 0.08125, "matryoshka_dims": [64, 32, 16]},
+        seconds=8040.0,
+        price=3.5,
+    )
+    write_step(
+        root / "finetune-nli",
+        "finetune",
+        {
+            "max_length": 128,
+            "stages": {
+                "nli": {
+                    "loss": "multiple_negatives_ranking",
+                    "matryoshka_dims": [64, 32],
+                    "train": {"source": "example/nli-tr", "synthetic": False},
+                    "training": {"learning_rate": 2e-5, "num_train_epochs": 1, "logging_steps": 20},
+                }
+            },
+        },
+        [
+            local_input("base_model", distill, distill_link),
+            Input(role="stages.nli.train.source", name="example/nli-tr", revision=DATASET_REVISION),
+        ],
+        {"rows": 1000, "steps": 16, "final_loss": 1.5, "matryoshka_dims": [64, 32]},
+    )
+    for folder in (clone, distill, root / "finetune-nli"):
+        (folder / "config.json").write_text(json.dumps({"model_type": "gemma3_text"}), encoding="utf-8")
+
+
+@pytest.fixture
+def hub_run(tmp_path):
+    """A run whose teacher and corpus come from the Hub."""
+    root = tmp_path / "run"
+    teacher = Input(role="teacher", name="example/teacher-300m", revision=TEACHER_REVISION)
+    write_run(root, teacher=teacher, teacher_role_for_tokenizer=replace(teacher, role="source"))
+    return root
+
+
+@pytest.fixture
+def sandbox_run(tmp_path):
+    """A run whose teacher was made by the sandbox step."""
+    root = tmp_path / "run"
+    link = write_step(
+        root / "sandbox", "sandbox", {"sentences": 10, "triplets": 4, "pairs": 4}, [], {"rows": {"tr": 10}}
+    )
+    (root / "sandbox" / "teacher").mkdir()
+    (root / "sandbox" / "teacher" / "config.json").write_text("{}", encoding="utf-8")
+    teacher = replace(local_input("teacher", root / "sandbox" / "teacher", link), name="{output_dir}/sandbox/teacher")
+    write_run(root, teacher=teacher, teacher_role_for_tokenizer=replace(teacher, role="source"))
+    return root
+
+
+@pytest.fixture
+def step_writer():
+    """Write the record of a step into a folder."""
+    return write_step
+
+
+def make_score(**changes):
+    score = Score(
+        model="student",
+        model_digest="0" * 64,
+        suite="sts-test",
+        task="semantic-similarity",
+        dataset=ScoreDataset(name="example/sts-tr", revision=DATASET_REVISION, split="test"),
+        metric="spearman_cosine",
+        value=0.78125,
+        interval=(0.7611, 0.8013),
+        truncate_dim=64,
+        embedding_dim=64,
+        prompt=None,
+        pooling="mean",
+        precision="float32",
+        rows=1379,
+    )
+    return replace(score, **changes)
+
+
+@pytest.fixture
+def score():
+    """Build a score of a real dataset; keywords override its fields."""
+    return make_score
+
+
+@pytest.fixture
+def scores_of():
+    """Build the scores of a run: a teacher, the given folder, and made-up text."""
+
+    def build(folder):
+        own = record.digest_path(folder)
+        made_up = ScoreDataset(name="{output_dir}/sandbox/sts/test.tsv", digest="3" * 64, synthetic=True)
+        local = ScoreDataset(name="{data_root}/nli-tr/dev.jsonl", digest="4" * 64)
+        return (
+            make_score(model="teacher", model_digest=TEACHER_REVISION, value=0.8125),
+            make_score(
+                model="teacher",
+                model_digest=TEACHER_REVISION,
+                truncate_dim=32,
+                value=None,
+                interval=None,
+                missing="all predictions are equal",
+            ),
+            make_score(model_digest=own),
+            make_score(model_digest=own, truncate_dim=32, value=0.75, interval=None),
+            make_score(
+                model_digest=own, suite="nli-dev", task="triplet", metric="cosine_accuracy", dataset=local, value=0.9
+            ),
+            make_score(model_digest=own, suite="sandbox-sts", dataset=made_up, value=0.99),
+        )
+
+    return build

@@ -1,0 +1,122 @@
+"""Each comparison fails when what it is there for goes wrong."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hf_turkembed.publishing.comparisons import check_dataset, check_tokenizer, compare_models
+
+WIDTHS = [8, 4]
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def probes():
+    """What two probes of a sound model give: without our package, and with it."""
+    random = np.random.default_rng(0)
+    full = unit(random.normal(size=(5, 8)))
+    vectors = {8: full, 4: unit(full[:, :4])}
+    hidden = random.normal(size=(20, 6))
+    refused = np.array("`truncate_dim`=5 is not one of the trained")
+    ours = {f"auto.{width}": vectors[width].copy() for width in WIDTHS}
+    plain = {f"plain.{width}": vectors[width].copy() for width in WIDTHS}
+    with_package = {**ours, "hidden": hidden, "refused": refused}
+    return {**with_package, **plain, "native": hidden.copy()}, dict(with_package)
+
+
+def failed(checks):
+    return [check.name for check in checks if not check.passed]
+
+
+def test_sound_model_passes_every_check(probes):
+    checks = compare_models(*probes, WIDTHS)
+    assert len(checks) == 16
+    assert failed(checks) == []
+
+
+def test_vectors_of_another_model_fail_the_cosine(probes):
+    without, with_package = probes
+    without["plain.4"] = without["plain.4"][::-1]
+    assert failed(compare_models(without, with_package, WIDTHS)) == ["sentence-transformers = package at 4"]
+
+
+def test_vectors_that_are_not_normalised_fail_the_norm(probes):
+    without, with_package = probes
+    without["auto.8"] = 0.5 * without["auto.8"]
+    assert failed(compare_models(without, with_package, WIDTHS)) == ["repo code unit norm at 8"]
+
+
+def test_width_that_is_no_cut_of_the_full_one_fails(probes):
+    without, with_package = probes
+    rotated = np.roll(with_package["auto.4"], 1, axis=1)
+    with_package["auto.4"] = without["auto.4"] = without["plain.4"] = rotated
+    assert failed(compare_models(without, with_package, WIDTHS)) == ["4 = normalised cut of 8"]
+
+
+def test_native_hidden_states_that_differ_fail(probes):
+    without, with_package = probes
+    without["native"] = without["native"] + 0.01
+    assert failed(compare_models(without, with_package, WIDTHS)) == ["native hidden states = package"]
+
+
+def test_width_that_was_not_trained_and_is_accepted_fails(probes):
+    without, with_package = probes
+    without["refused"] = np.array("")
+    assert failed(compare_models(without, with_package, WIDTHS)) == ["repo code refuses an untrained width"]
+
+
+@pytest.mark.parametrize("broken", [np.nan, 0.0])
+def test_vectors_without_a_direction_fail_and_give_no_value(probes, broken):
+    without, with_package = probes
+    without["plain.8"] = np.full_like(without["plain.8"], broken)
+    checks = compare_models(without, with_package, WIDTHS)
+    assert failed(checks) == ["sentence-transformers = package at 8", "sentence-transformers unit norm at 8"]
+    assert next(check for check in checks if not check.passed).value is None
+    json.dumps([check.value for check in checks], allow_nan=False)
+
+
+def test_vectors_of_another_width_fail_with_both_shapes(probes):
+    without, with_package = probes
+    without["plain.4"] = without["plain.8"]
+    check = next(c for c in compare_models(without, with_package, WIDTHS) if not c.passed)
+    assert check.detail == "shapes (5, 8) and (5, 4) differ"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"sizes": np.array([300, 300, 301])}, "dense ids"),
+        ({"framed": np.array([True, False])}, "begins and ends with its special tokens"),
+        ({"restored": np.array([False, False])}, "restores text"),
+    ],
+)
+def test_tokenizer_fails_the_check_that_is_about_it(changes, name):
+    sound = {"sizes": np.array([300, 300, 300]), "framed": np.array([True]), "restored": np.array([True])}
+    assert failed(check_tokenizer(sound)) == []
+    assert failed(check_tokenizer({**sound, **changes})) == [name]
+
+
+@pytest.mark.parametrize(
+    ("facts", "norms", "counts", "names"),
+    [
+        ({}, [1.0, 1.0], {"rows": 2, "languages": {"tr": 2}, "embedding_dim": 8}, []),
+        ({}, [1.0, 1.0], {}, []),
+        ({"type": "float64"}, [1.0, 1.0], {}, ["tr columns"]),
+        ({"columns": ["text"]}, [1.0, 1.0], {}, ["tr columns"]),
+        ({"languages": ["en", "tr"]}, [1.0, 1.0], {}, ["tr columns"]),
+        ({"width": -1}, [1.0, 1.0], {}, ["tr columns"]),
+        ({}, [1.0, 1.0], {"embedding_dim": 16}, ["tr columns"]),
+        ({}, [1.0, 0.9], {}, ["tr unit norm"]),
+        ({}, [1.0, np.nan], {}, ["tr unit norm"]),
+        ({}, [1.0, 1.0], {"rows": 3}, ["rows"]),
+        ({}, [1.0, 1.0], {"languages": {"tr": 1, "en": 1}}, ["rows"]),
+    ],
+)
+def test_dataset_fails_the_check_that_is_about_it(facts, norms, counts, names):
+    sound = {"columns": ["embedding", "language", "text"], "type": "float16", "width": 8, "languages": ["tr"]}
+    arrays = {"tr.facts": np.array(json.dumps({**sound, **facts})), "tr.norms": np.array(norms)}
+    assert failed(check_dataset(arrays, {"tr": 2}, counts)) == names

@@ -1,0 +1,155 @@
+"""Staging: everything of a folder or an error that names the file, and nothing private in its texts."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from hf_turkembed import record
+from hf_turkembed.publishing import stage_folder
+from hf_turkembed.publishing.staging import check_texts, list_files
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small folder as a step leaves it."""
+    path = tmp_path / "run" / "distill"
+    (path / "1_Pooling").mkdir(parents=True)
+    (path / "config.json").write_text("{}", encoding="utf-8")
+    (path / "1_Pooling" / "config.json").write_text("{}", encoding="utf-8")
+    (path / "model.safetensors").write_bytes(b"weights")
+    return path
+
+
+def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_path, score):
+    stage_folder(folder, tmp_path / "staged", card="# card", scores=[score()])
+    assert list_files(tmp_path / "staged") == [
+        "1_Pooling/config.json",
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "scores.json",
+    ]
+    assert record.read_scores(tmp_path / "staged" / "scores.json") == (score(),)
+
+
+def test_staging_leaves_the_source_as_it_is(gemma, tmp_path):
+    before = record.digest_path(gemma)
+    stage_folder(gemma, tmp_path / "staged", card="# card", scores=[])
+    (tmp_path / "staged" / "config.json").write_text("changed", encoding="utf-8")
+    assert record.digest_path(gemma) == before
+
+
+def test_card_replaces_the_readme_of_the_folder(folder, tmp_path):
+    (folder / "README.md").write_text("old", encoding="utf-8")
+    stage_folder(folder, tmp_path / "staged", card="new", scores=[])
+    assert (tmp_path / "staged" / "README.md").read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pytorch_model.bin", "may run code"),
+        ("1_Pooling/weights.pt", "may run code"),
+        ("state.pkl", "may run code"),
+        ("last.ckpt", "may run code"),
+        ("adapter.pth", "may run code"),
+        ("optimizer.safetensors", "state of training"),
+        ("scheduler.json", "state of training"),
+        ("rng_state_0.json", "state of training"),
+        ("trainer_state.json", "state of training"),
+        (".progress.json", "is hidden"),
+        (".git/config", "is hidden"),
+        ("__pycache__/modeling.txt", "is hidden or a cache"),
+    ],
+)
+def test_file_that_must_not_be_published_is_named(folder, tmp_path, name, reason):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=reason) as caught:
+        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    assert name.split("/")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["../secret.txt", "/etc/hostname"])
+def test_link_that_leads_out_of_the_folder_is_refused(folder, tmp_path, target):
+    (folder.parent / "secret.txt").write_text("secret", encoding="utf-8")
+    (folder / "notes.txt").symlink_to(target)
+    with pytest.raises(ValueError, match=r"`notes\.txt` is a link that leads out"):
+        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+
+
+def test_link_inside_the_folder_becomes_a_file(folder, tmp_path):
+    (folder / "same.json").symlink_to("config.json")
+    stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    assert not (tmp_path / "staged" / "same.json").is_symlink()
+    assert (tmp_path / "staged" / "same.json").read_text(encoding="utf-8") == "{}"
+
+
+@pytest.mark.parametrize("suffix", [".json", ".md", ".py", ".txt"])
+@pytest.mark.parametrize(
+    "private",
+    [
+        lambda folder: str(folder),
+        lambda folder: f"{folder.parent}/clone/model.safetensors",
+        lambda folder: f"{Path.home()}/.cache/huggingface",
+        lambda folder: f"{Path.cwd()}/recipes",
+        lambda folder: f"{tempfile.gettempdir()}/x1y2",
+    ],
+    ids=["folder", "run", "home", "working directory", "temporary"],
+)
+def test_path_of_this_machine_is_found_with_file_and_line(folder, tmp_path, suffix, private):
+    (folder / f"notes{suffix}").write_text(f"first\nbase: {private(folder)!r}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"`notes\{suffix}`, line 2, holds the path"):
+        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+
+
+def test_access_token_is_found_and_not_repeated(folder, tmp_path):
+    token = "hf_" + "a1B2" * 8
+    (folder / "notes.txt").write_text(f"token={token}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`notes\.txt`, line 1, holds what looks like a Hub access token") as caught:
+        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    assert token not in str(caught.value)
+
+
+def test_card_is_searched_like_any_other_text(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`README\.md`, line 1"):
+        stage_folder(folder, tmp_path / "staged", card=f"made in {folder}", scores=[])
+
+
+def test_vocabulary_with_names_of_top_folders_is_no_leak(tmp_path):
+    vocabulary = {"/tmp": 1, "/home": 2, "▁/root": 3, "hf_": 4, "/tmp/": 5}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(vocabulary, indent=1), encoding="utf-8")
+    check_texts(tmp_path, ["/tmp", "/root", "/home"])
+
+
+@pytest.mark.real
+def test_real_vocabulary_is_no_leak(shared_data, tmp_path):
+    stage_folder(shared_data / "teacher", tmp_path / "staged", card="", scores=[])
+    assert (tmp_path / "staged" / "tokenizer.json").is_file()
+
+
+def test_lost_code_of_the_model_class_is_written_again(gemma, tmp_path):
+    folder = tmp_path / "saved"
+    stage_folder(gemma, folder, card="", scores=[])
+    code = [name for name in list_files(folder) if name.endswith(".py")]
+    for name in code:
+        (folder / name).unlink()
+    stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    assert code
+    assert [(tmp_path / "staged" / name).read_bytes() for name in code] == [(gemma / n).read_bytes() for n in code]
+
+
+def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
+    folder = tmp_path / "saved"
+    stage_folder(gemma, folder, card="", scores=[])
+    config = record.read_json(folder / "config.json")
+    record.write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
+    with pytest.raises(ValueError, match=r"modeling_other\.OtherModel.*write_matryoshka_code"):
+        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        stage_folder(tmp_path / "none", tmp_path / "staged", card="", scores=[])

@@ -1,0 +1,139 @@
+"""The command line: what it prints, its exit status, and what it must not import."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hf_turkembed.cli import main
+
+COMMANDS = ["verify", "publish", "card", "tokenizer-report", "encode"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process; gives exit status, standard output and standard error."""
+
+    def runner(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["hf-turkembed", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return runner
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Two text files, named by language."""
+    (tmp_path / "tr.txt").write_text("Kedi uyuyor.\nŞoför ağacın gölgesinde bekledi.\n", encoding="utf-8")
+    (tmp_path / "en.txt").write_text("The cat sleeps.\n", encoding="utf-8")
+    return [tmp_path / "tr.txt", tmp_path / "en.txt"]
+
+
+def test_help_imports_none_of_the_heavy_packages():
+    code = (
+        "import sys; from hf_turkembed.cli import main; sys.argv = ['hf-turkembed', 'publish', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'sentence_transformers', 'datasets', 'matplotlib', 'mteb', 'evaluate', 'peft'}\n"
+        "print('imported:', sorted(heavy & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--dry-run" in finished.stdout
+    assert "imported: []" in finished.stdout
+
+
+def test_module_runs_as_the_command():
+    finished = subprocess.run(
+        [sys.executable, "-m", "hf_turkembed", "verify", "no/such/folder"], capture_output=True, text=True
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[-1].startswith("error: 'no/such/folder' is neither a folder nor a Hub repo")
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"hf-turkembed {command}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify", "nowhere"], "neither a folder nor a Hub repo"),
+        (["publish", "{folder}", "--repo-id", "org/name"], "holds no provenance.json"),
+        (["publish", "{folder}", "--repo-id", "name"], "expected ORG/NAME"),
+        (["publish", "{folder}", "--repo-id", "org/name", "--hub", "--outbox", "x"], "exclude each other"),
+        (["publish", "{folder}", "--repo-id", "org/name", "--private"], "add `--hub`"),
+        (["publish", "{folder}", "--repo-id", "org/name", "--create-pr"], "add `--hub`"),
+        (["publish", "{folder}", "--repo-id", "org/name", "--scores", "{folder}"], "scores.json"),
+        (["card", "{folder}", "--repo-id", "org/name"], "holds no provenance.json"),
+        (["card", "{folder}", "--repo-id", "a/b/c"], "a/b/c"),
+        (["tokenizer-report", "nowhere", "--text", "{text}"], "neither a tokenizer.json"),
+        (["tokenizer-report", "nowhere", "--text", "{folder}/none.txt"], "none.txt"),
+        (["tokenizer-report", "nowhere", "--text", "{text}", "--text", "{text}"], "same stem"),
+    ],
+)
+def test_error_is_one_line_and_exit_status_1(run, tmp_path, texts, arguments, message):
+    filled = [argument.format(folder=tmp_path, text=texts[0]) for argument in arguments]
+    code, _, err = run(*filled)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+
+
+def test_publishing_to_the_hub_without_a_token_fails_before_the_network(run, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    code, _, err = run("publish", tmp_path, "--repo-id", "org/name", "--hub")
+    assert code == 1
+    assert "needs an access token" in err
+
+
+def test_tokenizer_report_counts_tokens_by_file(run, gemma, texts):
+    code, out, _ = run("tokenizer-report", gemma, "--text", texts[0], "--text", texts[1], "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert [row["language"] for row in rows] == ["tr", "en"]
+    assert [row["words"] for row in rows] == [6, 3]
+    assert rows[0]["tokens_per_word"] == pytest.approx(rows[0]["tokens"] / 6)
+
+
+def test_tokenizer_report_compares_two_tokenizers(run, encoders, texts):
+    first, second = encoders("gemma3_text"), encoders("gte") / "tokenizer.json"
+    code, out, _ = run("tokenizer-report", first, "--against", second, "--text", texts[0])
+    assert code == 0
+    assert out.splitlines()[0].startswith("| language | tokens per word |")
+    assert out.splitlines()[2].startswith("| tr | ")
+
+
+def test_encoding_gives_one_unit_vector_for_each_line(run, gemma):
+    code, out, _ = run("encode", gemma, "--truncate-dim", 16, stdin="Kedi uyuyor.\nŞoför bekledi.\r\nSon satır")
+    vectors = np.array([json.loads(line) for line in out.splitlines()])
+    assert code == 0
+    assert vectors.shape == (3, 16)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_encoding_at_full_width_begins_with_the_direction_of_the_short_one(run, gemma):
+    _, long, _ = run("encode", gemma, stdin="Kedi uyuyor.")
+    _, short, _ = run("encode", gemma, "--truncate-dim", 8, stdin="Kedi uyuyor.")
+    cut = np.array(json.loads(long))[:8]
+    assert json.loads(short) == pytest.approx(list(cut / np.linalg.norm(cut)), abs=1e-5)
+
+
+def test_width_that_was_not_trained_is_refused_with_those_that_were(run, gemma):
+    code, out, err = run("encode", gemma, "--truncate-dim", 12, stdin="Kedi.")
+    assert (code, out) == (1, "")
+    assert "`truncate_dim`=12 is not one of the trained `matryoshka_dims` (32, 16, 8)" in err

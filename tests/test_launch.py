@@ -1,0 +1,186 @@
+"""The steps that use the process group, started by `accelerate launch` with one process and with two."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import MATRYOSHKA_DIMS, ROOT, TEXTS
+from safetensors.torch import load_file
+
+from hf_turkembed import record
+
+pytestmark = pytest.mark.launch
+
+STEPS = ("embed", "distill", "finetune", "score")
+DIMS = list(MATRYOSHKA_DIMS)
+
+
+def write_inputs(folder, encoder):
+    """Write a recipe and its data below `folder`."""
+    (folder / "corpus").mkdir()
+    lines = [f"{text} {number}" for number in range(6) for text in TEXTS]
+    (folder / "corpus" / "tr.txt").write_text("\n".join(lines[:20]), encoding="utf-8")
+    (folder / "corpus" / "en.txt").write_text("\n".join(lines[20:]), encoding="utf-8")
+    pairs = [f"{i % 6}\t{lines[i]}\t{lines[-i - 1]}" for i in range(24)]
+    (folder / "sts.tsv").write_text("\n".join(["score\tsentence1\tsentence2", *pairs]), encoding="utf-8")
+    triplets = [{"anchor": a, "positive": a + "!", "negative": b} for a, b in pairwise(lines)]
+    (folder / "nli.jsonl").write_text("\n".join(map(json.dumps, triplets)), encoding="utf-8")
+    os.symlink(encoder, folder / "encoder")
+    training = {
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 4,
+        "logging_steps": 2,
+        "save_steps": 100,
+        "dataloader_pin_memory": False,
+    }
+    sts = {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"], "synthetic": True}
+    nli = {"source": "{data_root}/nli.jsonl", "columns": ["anchor", "positive", "negative"], "synthetic": True}
+    content = {
+        "output_dir": "unused",
+        "seed": 1,
+        "data_root": str(folder),
+        "steps": list(STEPS),
+        "embed": {
+            "teacher": "{data_root}/encoder",
+            "corpus": {"languages": ["tr", "en"], "folders": ["{data_root}/corpus"]},
+            "max_length": 64,
+            "batch_size": 4,
+            "shard_rows": 8,
+        },
+        "distill": {
+            "student": "{data_root}/encoder",
+            "vectors": "{output_dir}/embed",
+            "matryoshka_dims": DIMS,
+            "epochs": 2,
+            "batch_size": 7,
+            "learning_rate": 1e-3,
+            "warmup_ratio": 0.1,
+            "weight_decay": 0.01,
+            "max_grad_norm": 1.0,
+            "max_length": 64,
+        },
+        "finetune": {
+            "base_model": "{output_dir}/distill",
+            "max_length": 64,
+            "stages": {
+                "nli": {
+                    "train": nli,
+                    "loss": "multiple_negatives_ranking",
+                    "matryoshka_dims": DIMS,
+                    "training": training,
+                },
+                "sts": {"train": sts, "loss": "cosent", "matryoshka_dims": DIMS, "training": training},
+            },
+        },
+        "score": {
+            "models": {"teacher": "{data_root}/encoder", "distilled": "{output_dir}/distill"},
+            "suites": {"sts": {"kind": "sts", "data": sts}, "nli": {"kind": "triplets", "data": nli}},
+            "truncate_dims": DIMS,
+            "batch_size": 4,
+        },
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def launch(step, topology, folder, *overrides):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(topology)]
+    command += [str(ROOT / "recipes" / f"{step}.py"), str(folder / "recipe.yaml"), *overrides]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def runs(gemma, tmp_path_factory):
+    """The output folders of one process and of two."""
+    folder = tmp_path_factory.mktemp("launch")
+    write_inputs(folder, gemma)
+    for topology in ("cpu", "cpu_x2"):
+        for step in STEPS:
+            done = launch(
+                step, ROOT / "accelerate_configs" / f"{topology}.yaml", folder, f"output_dir={folder / topology}"
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "cpu", folder / "cpu_x2"
+
+
+def test_the_record_says_how_many_processes_ran(runs):
+    for folder, processes in zip(runs, (1, 2), strict=True):
+        for step in ("embed", "distill", "finetune-nli", "finetune-sts", "score"):
+            assert record.read_provenance(folder / step).observed.num_processes == processes
+            assert not (folder / f"{step}.partial").exists() and not (folder / f"{step}.progress.json").exists()
+
+
+def test_two_processes_write_the_same_vectors_as_one(runs):
+    one, two = runs
+    files = sorted(path.relative_to(one) for path in one.glob("embed/data/*/*.parquet"))
+    assert len(files) == 5 and files == sorted(path.relative_to(two) for path in two.glob("embed/data/*/*.parquet"))
+    for file in files:
+        left, right = pq.read_table(one / file), pq.read_table(two / file)
+        assert left.column("text").equals(right.column("text"))
+        np.testing.assert_allclose(
+            np.stack(left.column("embedding").to_numpy()), np.stack(right.column("embedding").to_numpy()), atol=1e-3
+        )
+
+
+def test_two_processes_distil_the_same_student_as_one(runs):
+    one, two = (load_file(folder / "distill" / "model.safetensors") for folder in runs)
+    start = load_file(runs[0].parent / "encoder" / "model.safetensors")
+    assert one.keys() == two.keys() == start.keys()
+    assert max((one[name] - start[name]).abs().max() for name in one) > 1e-3
+    for name, tensor in one.items():
+        np.testing.assert_allclose(two[name].numpy(), tensor.numpy(), atol=2e-4)
+    losses = [record.read_provenance(folder / "distill").observed.counts["final_loss"] for folder in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_two_processes_measure_the_same_scores_as_one(runs):
+    one, two = (record.read_scores(folder / "score" / "scores.json") for folder in runs)
+    assert len(one) == 2 * len(DIMS) * 3
+    for left, right in zip(one, two, strict=True):
+        assert (left.model, left.suite, left.metric, left.truncate_dim) == (
+            right.model,
+            right.suite,
+            right.metric,
+            right.truncate_dim,
+        )
+        # The students differ by rounding, which can swap two ranks.
+        assert left.value == pytest.approx(right.value, abs=1e-6 if left.model == "teacher" else 0.02)
+
+
+def test_each_stage_of_fine_tuning_changes_the_model(runs):
+    for folder in runs:
+        stages = [
+            load_file(folder / name / "model.safetensors") for name in ("distill", "finetune-nli", "finetune-sts")
+        ]
+        for before, after in pairwise(stages):
+            assert max((before[name] - after[name]).abs().max() for name in before) > 1e-6
+
+
+def test_a_step_that_is_done_is_skipped_and_says_so(runs):
+    done = launch("embed", ROOT / "accelerate_configs" / "cpu.yaml", runs[0].parent, f"output_dir={runs[0]}")
+    assert done.returncode == 0 and "embed: already done" in done.stderr
+
+
+def test_a_topology_that_runs_fewer_processes_than_it_says_is_an_error(runs, tmp_path):
+    config = yaml.safe_load((ROOT / "accelerate_configs" / "cpu_x2.yaml").read_text())
+    topology = tmp_path / "multi_cpu.yaml"
+    topology.write_text(yaml.safe_dump({**config, "distributed_type": "MULTI_CPU"}))
+    failed = launch("score", topology, runs[0].parent, f"output_dir={tmp_path / 'out'}")
+    assert failed.returncode != 0
+    assert "asks for several processes, but one is running" in failed.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "accelerate_configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_launch_configuration_holds_topology_only(path):
+    config = yaml.safe_load(path.read_text())
+    assert config["mixed_precision"] == "no", "precision belongs to the recipe"
+    assert config["distributed_type"] != "MULTI_CPU", "accelerate would silently run one process"
+    assert (config["num_processes"] > 1) == (config["distributed_type"] == "MULTI_GPU")
+    assert Path(path).stem.startswith("cpu") == config["use_cpu"]
