@@ -45,6 +45,8 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         training=stage.training,
         seed=recipe.seed,
     )
+    # Every process writes a part of the trainer's last checkpoint.
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         save_model(model, step.partial, stage.matryoshka_dims, base)
         remove_checkpoints(step.partial)

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,31 +85,38 @@ def start_process_group(precision: str = "float32") -> Any:
     Raises:
         ValueError: If fewer processes run than the launch configuration says.
     """
+    import torch
     from accelerate import Accelerator
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
+    if not torch.accelerator.is_available():
+        # `accelerate launch` passes `use_cpu` on to one process, not to several; without it no group forms on
+        # processors, neither here nor in the trainer, which makes a group of its own.
+        os.environ["ACCELERATE_USE_CPU"] = "true"
     accelerator = Accelerator(mixed_precision="bf16" if precision == "bfloat16" else "no")
-    check_topology(accelerator.num_processes)
+    check_topology(accelerator.num_processes, os.environ)
     return accelerator
 
 
-def check_topology(num_processes: int) -> None:
+def check_topology(num_processes: int, environment: Mapping[str, str]) -> None:
     """Check that the process group is as large as the launch configuration says.
 
     Args:
         num_processes: Size of the process group.
+        environment: What `accelerate launch` set for this process.
 
     Raises:
-        ValueError: If `accelerate launch` was asked for several processes and started one.
+        ValueError: If several processes were asked for and fewer form a group.
     """
     # `accelerate launch` names a main process only when its configuration has several; with
     # `distributed_type: MULTI_CPU` and no MPI it then starts one, and says nothing.
-    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_ADDR" in os.environ
-    if launched and num_processes == 1 and "WORLD_SIZE" not in os.environ:
+    several = "ACCELERATE_MIXED_PRECISION" in environment and "MASTER_ADDR" in environment
+    expected = int(environment.get("WORLD_SIZE", "2" if several else "1"))
+    if num_processes < expected:
         raise ValueError(
-            "the launch configuration asks for several processes, but one is running. Without GPUs, use "
-            "`distributed_type: MULTI_GPU` with `use_cpu: true`, as accelerate_configs/cpu_x2.yaml does."
+            f"the launch configuration asks for several processes, but {num_processes} forms the group. Without GPUs, "
+            "use `distributed_type: MULTI_GPU` with `use_cpu: true`, as accelerate_configs/cpu_x2.yaml does."
         )
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from hf_turkembed.publishing.outbox import outbox_folder
-from hf_turkembed.recipe import Recipe, load_recipe
+from hf_turkembed.recipe import Recipe, load_recipe, local_path
 from hf_turkembed.step import check_external_inputs, identify, is_done, step_folder
 from inputs import add_recipe_arguments, clear_errors, start_logging
 
@@ -93,7 +93,8 @@ def is_in_outbox(recipe: Recipe) -> bool:
     config = recipe.publish
     if config is None or config.target != "outbox":
         return True
-    return all(outbox_folder(recipe, repo).is_dir() for repo in config.repos.values())
+    repos = [(local_path(recipe, repo.folder), repo.repo_id) for repo in config.repos.values()]
+    return all(outbox_folder(folder, Path(config.outbox), repo_id).is_dir() for folder, repo_id in repos)
 
 
 def run_step(step: str, command: list[str]) -> None:

@@ -173,7 +173,7 @@ def test_a_topology_that_runs_fewer_processes_than_it_says_is_an_error(runs, tmp
     topology.write_text(yaml.safe_dump({**config, "distributed_type": "MULTI_CPU"}))
     failed = launch("score", topology, runs[0].parent, f"output_dir={tmp_path / 'out'}")
     assert failed.returncode != 0
-    assert "asks for several processes, but one is running" in failed.stderr
+    assert "asks for several processes, but 1 forms the group" in failed.stderr
     assert not (tmp_path / "out").exists()
 
 
