@@ -1,6 +1,8 @@
 # Everything runs in .venv, which `make install` makes. PYTHON chooses the interpreter, 3.10 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+# Threads that wait without spinning: on a machine with other work, spinning makes small models ten times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 CODE := hf_turkembed recipes tests model_cards
 

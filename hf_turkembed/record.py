@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
@@ -35,6 +35,8 @@ class Input:
 
     # Key of the recipe section that names the input, such as `teacher` or `corpus.folders.0`.
     role: str
+    # Which kind of Hub repo the input is, or could be.
+    kind: Literal["model", "dataset"]
     # Hub id, or the portable form of a local path (see `recipe.portable_name`).
     name: str
     # Commit of a Hub input, 40 hex digits; None for local inputs.
@@ -319,16 +321,24 @@ def read_chain(folder: Path) -> list[Provenance]:
 
     Raises:
         FileNotFoundError: If `folder` itself has no record.
-        ValueError: If a record is damaged.
+        ValueError: If a record that could belong to the chain is damaged.
     """
     run = folder.resolve().parent
-    nearby = [*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")]
-    known = {record.identity.digest: record for record in (read_provenance(path.parent) for path in nearby)}
+    known: dict[str, Provenance] = {}
+    damaged: list[str] = []
+    for path in (*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")):
+        try:
+            found = read_provenance(path.parent)
+            known[found.identity.digest] = found
+        except ValueError as error:
+            damaged.append(str(error))
     chain = [read_provenance(folder)]
     for record in chain:
-        for link in (source.record for source in record.identity.inputs):
-            if link in known and known[link] not in chain:
-                chain.append(known[link])
+        for source in record.identity.inputs:
+            if source.record in known and known[source.record] not in chain:
+                chain.append(known[source.record])
+            elif source.record is not None and source.record not in known and damaged:
+                raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
     return chain
 
 

@@ -172,16 +172,15 @@ def _only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.Finetune
 
 def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Input:
     """Name one input by digest (local) or by commit (Hub)."""
-    name = recipes.portable_name(source)
+    kind, name = recipes.source_kind(section, role), recipes.portable_name(source)
     if not recipes.is_local(source):
         repo_id, revision = recipes.split_revision(source)
-        kind = recipes.source_kind(section, role)
-        return Input(role=role, name=repo_id, revision=_resolve_revision(repo_id, revision, kind))
+        return Input(role=role, kind=kind, name=repo_id, revision=_resolve_revision(repo_id, revision, kind))
     path = _require(recipe, role, source)
     # The record lies in the input itself, or beside it where the input is a part of a step's output.
     records = [folder for folder in (path, path.parent) if (folder / record.PROVENANCE_FILE).is_file()]
     link = record.read_provenance(records[0]).identity.digest if records else None
-    return Input(role=role, name=name, digest=record.digest_path(path), record=link)
+    return Input(role=role, kind=kind, name=name, digest=record.digest_path(path), record=link)
 
 
 def _require(recipe: Recipe, role: str, source: str) -> Path:

@@ -37,7 +37,7 @@ def write(folder, identity, observed=OBSERVED):
 
 
 def test_an_identity_survives_its_file_and_keeps_its_digest(tmp_path):
-    identity = replace(IDENTITY, inputs=(Input(role="teacher", name="org/t", revision="0" * 40),))
+    identity = replace(IDENTITY, inputs=(Input(role="teacher", kind="model", name="org/t", revision="0" * 40),))
     write(tmp_path / "clone", identity)
     found = record.read_provenance(tmp_path / "clone")
     assert found.identity.digest == identity.digest
@@ -51,7 +51,7 @@ def test_differences_name_the_keys_with_both_values():
 
 
 def test_an_input_is_found_by_its_role():
-    identity = replace(IDENTITY, inputs=(Input(role="teacher", name="t"),))
+    identity = replace(IDENTITY, inputs=(Input(role="teacher", kind="model", name="t"),))
     assert identity.input("teacher").name == "t"
     with pytest.raises(KeyError, match="has no input `student`"):
         identity.input("student")
@@ -123,9 +123,13 @@ def test_the_digest_of_a_folder_follows_names_and_content_but_not_observations(t
 
 def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
     first = replace(IDENTITY, step="tokenizer")
-    second = replace(IDENTITY, inputs=(Input(role="tokenizer", name="t", digest="1", record=first.digest),))
+    second = replace(
+        IDENTITY, inputs=(Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest),)
+    )
     third = replace(
-        IDENTITY, step="finetune", inputs=(Input(role="base", name="c", digest="2", record=second.digest),)
+        IDENTITY,
+        step="finetune",
+        inputs=(Input(role="base", kind="model", name="c", digest="2", record=second.digest),),
     )
     write(tmp_path / "magibu" / "tokenizer", first)
     write(tmp_path / "magibu" / "clone", second)
@@ -145,3 +149,14 @@ def test_hardware_and_packages_name_no_host_and_no_user():
     text = json.dumps({**record.observe_hardware(), **record.observe_packages()})
     assert "torch" in text
     assert socket.gethostname() not in text and getpass.getuser() not in json.loads(text)
+
+
+def test_a_damaged_record_nearby_matters_only_where_the_chain_has_a_gap(tmp_path):
+    (tmp_path / "other" / "clone").mkdir(parents=True)
+    (tmp_path / "other" / "clone" / "provenance.json").write_text("{")
+    source = Input(role="tokenizer", kind="model", name="t", digest="1", record="0" * 64)
+    write(tmp_path / "run" / "tokenizer", IDENTITY)
+    assert len(record.read_chain(tmp_path / "run" / "tokenizer")) == 1
+    write(tmp_path / "run" / "clone", replace(IDENTITY, inputs=(source,)))
+    with pytest.raises(ValueError, match=r"the record behind `tokenizer` .* was not found, but .* is not valid JSON"):
+        record.read_chain(tmp_path / "run" / "clone")

@@ -16,15 +16,6 @@ _KINDS: dict[str, RepoKind] = {
     "tokenizer": "tokenizer",
     "embed": "dataset",
 }
-# The inputs of each step that are models or tokenizers; all others are data.
-_MODEL_ROLES = {
-    "sandbox": (),
-    "tokenizer": ("source",),
-    "clone": ("teacher", "tokenizer"),
-    "embed": ("teacher",),
-    "distill": ("student",),
-    "finetune": ("base_model",),
-}
 # The input whose weights a step starts from.
 _WEIGHTS = {"clone": "teacher", "distill": "student", "finetune": "base_model"}
 
@@ -116,7 +107,7 @@ def find_datasets(chain: Sequence[Provenance]) -> list[str]:
             source.name
             for record in chain
             for source in record.identity.inputs
-            if is_on_hub(source) and not is_model(record, source) and source.role.partition(".")[0] != "heldout"
+            if is_on_hub(source) and source.kind == "dataset" and source.role.partition(".")[0] != "heldout"
         }
     )
 
@@ -124,11 +115,6 @@ def find_datasets(chain: Sequence[Provenance]) -> list[str]:
 def is_on_hub(source: Input) -> bool:
     """Tell whether an input came from the Hub rather than from a local folder."""
     return source.revision is not None
-
-
-def is_model(record: Provenance, source: Input) -> bool:
-    """Tell whether an input of a record is a model or tokenizer, rather than data."""
-    return source.role in _MODEL_ROLES[record.identity.step]
 
 
 def trained_widths(record: Provenance) -> tuple[int, ...]:

@@ -39,13 +39,19 @@ def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, p
 
 
 def local_input(role, folder, link):
-    return Input(role=role, name=f"{{output_dir}}/{folder.name}", digest=record.digest_path(folder), record=link)
+    return Input(
+        role=role,
+        kind="dataset" if role == "vectors" else "model",
+        name=f"{{output_dir}}/{folder.name}",
+        digest=record.digest_path(folder),
+        record=link,
+    )
 
 
 def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) -> None:
     """Write tokenizer, clone, embed, distill and finetune-nli, each linked to those before it."""
-    corpus = Input(role="corpus.dataset", name="example/wikipedia", revision=DATASET_REVISION)
-    heldout = Input(role="heldout.dataset", name="example/held-out", revision=DATASET_REVISION)
+    corpus = Input(role="corpus.dataset", kind="dataset", name="example/wikipedia", revision=DATASET_REVISION)
+    heldout = Input(role="heldout.dataset", kind="dataset", name="example/held-out", revision=DATASET_REVISION)
     tokenizer, clone, embed, distill = (root / name for name in ("tokenizer", "clone", "embed", "distill"))
     tokenizer_link = write_step(
         tokenizer,
@@ -105,7 +111,7 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
         },
         [
             local_input("base_model", distill, distill_link),
-            Input(role="stages.nli.train.source", name="example/nli-tr", revision=DATASET_REVISION),
+            Input(role="stages.nli.train.source", kind="dataset", name="example/nli-tr", revision=DATASET_REVISION),
         ],
         {"rows": 1000, "steps": 16, "final_loss": 1.5, "matryoshka_dims": [64, 32]},
     )
@@ -117,7 +123,7 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
 def hub_run(tmp_path):
     """A run whose teacher and corpus come from the Hub."""
     root = tmp_path / "run"
-    teacher = Input(role="teacher", name="example/teacher-300m", revision=TEACHER_REVISION)
+    teacher = Input(role="teacher", kind="model", name="example/teacher-300m", revision=TEACHER_REVISION)
     write_run(root, teacher=teacher, teacher_role_for_tokenizer=replace(teacher, role="source"))
     return root
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import typing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import numpy as np
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
-from hf_turkembed import recipe, record
-from hf_turkembed.publishing import cards, lineage, render_card
+from hf_turkembed import record
+from hf_turkembed.publishing import cards, render_card
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
-from hf_turkembed.strict_yaml import strip_optional
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS = ["finetune-nli", "distill", "clone", "tokenizer", "embed"]
@@ -185,10 +183,3 @@ def test_model_scored_under_two_names_enters_model_index_once(hub_run, score):
     text = render(hub_run / "distill", [own, replace(own, model="distilled")])
     assert len(header(text)["model-index"][0]["results"][0]["metrics"]) == 1
     assert "**student (this model)**" in text
-
-
-def test_roles_of_models_are_those_that_the_recipe_declares():
-    sections = typing.get_type_hints(recipe.Recipe)
-    for step, roles in lineage._MODEL_ROLES.items():
-        fields = typing.get_type_hints(strip_optional(sections[step]))
-        assert set(roles) == {name for name, kind in fields.items() if kind is recipe.ModelSource}

@@ -10,9 +10,9 @@ from hf_turkembed.distillation.vectors import shard_path, write_shard
 from hf_turkembed.publishing import publish_folder, verify_folder
 from hf_turkembed.record import Input
 
-STUDENT = Input(role="student", name="example/student", revision="1" * 40)
-VECTORS = Input(role="vectors", name="example/vectors", revision="2" * 40)
-TEACHER = Input(role="teacher", name="example/teacher-300m", revision="1" * 40)
+STUDENT = Input(role="student", kind="model", name="example/student", revision="1" * 40)
+VECTORS = Input(role="vectors", kind="dataset", name="example/vectors", revision="2" * 40)
+TEACHER = Input(role="teacher", kind="model", name="example/teacher-300m", revision="1" * 40)
 MODEL_RECIPE = {
     "matryoshka_dims": [32, 16, 8],
     "epochs": 1,
