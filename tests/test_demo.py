@@ -1,0 +1,227 @@
+"""The main job end to end on the sandbox, and everything the README says, run against what it published."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from huggingface_hub import ModelCard
+
+from hf_turkembed import record
+from hf_turkembed.recipe import load_recipe
+
+pytestmark = pytest.mark.launch
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+MODELS = ("sandbox/magibu-sandbox", "sandbox/turkembed-sandbox")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+COMMANDS = [line.split("    #")[0].strip() for block in blocks("bash") for line in block.splitlines() if line.strip()]
+
+
+def run(command, folder, **settings):
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder in which the demo ran, and what it printed the first and the second time."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = [run([sys.executable, str(ROOT / "recipes/sandbox/demo.py")], folder) for _ in range(2)]
+    for result in done:
+        assert result.returncode == 0, result.stderr[-3000:]
+    return folder, *done
+
+
+@pytest.mark.timeout(900)
+def test_the_demo_ends_with_scores_parameters_times_the_outbox_and_a_snippet_that_ran(demo):
+    _, first, _ = demo
+    for model in ("teacher", "cloned", "distilled", "nli", "fine-tuned"):
+        row = re.search(rf"^{model}((?: +0\.\d{{3}}){{3}})$", first.stdout, flags=re.MULTILINE)
+        assert row is not None and all(float(value) > 0.5 for value in row[1].split())
+    assert "made up" in first.stdout and "parameters: teacher" in first.stdout
+    for name in ("magibu distill", "turkembed finetune-nli", "outbox/datasets/sandbox/magibu-sandbox-vectors"):
+        assert name in first.stdout
+    assert "(3, 64) tensor([[1.0000" in first.stdout
+
+
+def test_the_second_run_skips_every_step_and_says_so(demo):
+    *_, second = demo
+    skipped = re.findall(r"^(\w+): already done, skipped$", second.stderr, flags=re.MULTILINE)
+    assert skipped == [
+        "sandbox",
+        "tokenizer",
+        "clone",
+        "embed",
+        "distill",
+        "score",
+        "publish",
+        "finetune",
+        "score",
+        "publish",
+    ]
+    assert "running" not in second.stderr
+
+
+def test_every_published_folder_holds_its_record_and_a_card_without_leaks(demo):
+    folder, *_ = demo
+    repos = [path.parent for path in (folder / "outbox").rglob("README.md")]
+    assert len(repos) == 4
+    for repo in repos:
+        assert record.read_provenance(repo).identity.code
+        text = (
+            "\n".join(path.read_text(encoding="utf-8") for path in repo.glob("*.json"))
+            + (repo / "README.md").read_text()
+        )
+        assert str(folder) not in text and str(ROOT) not in text and str(Path.home()) + "/" not in text
+        assert not [path for path in repo.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sandbox_scores_stand_in_the_card_and_never_in_its_model_index(demo, name):
+    folder, *_ = demo
+    card = ModelCard.load(folder / "outbox" / name / "README.md")
+    assert "model-index" not in card.data.to_dict() and "eval_results" not in card.data.to_dict()
+    assert "made up by the sandbox grammar" in card.text
+    scores = record.read_scores(folder / "outbox" / name / "scores.json")
+    assert scores and all(score.dataset.synthetic for score in scores)
+
+
+def test_a_step_names_its_inputs_by_digest_and_its_scores_by_theirs(demo):
+    folder, *_ = demo
+    run_folder = folder / "output/sandbox/magibu"
+    scored = record.read_provenance(run_folder / "score")
+    assert scored.observed.outputs["scores.json"] == record.digest_file(run_folder / "score/scores.json")
+    assert scored.identity.input("models.distilled").digest == record.digest_path(run_folder / "distill")
+
+
+def test_a_published_repo_that_was_removed_is_published_again(demo):
+    folder, *_ = demo
+    moved = (folder / "outbox/sandbox/turkembed-sandbox").rename(folder / "moved")
+    recipe = str(ROOT / "recipes/sandbox/turkembed.yaml")
+    result = run([sys.executable, str(ROOT / "recipes/pipeline.py"), recipe], folder)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "finetune: already done, skipped" in result.stderr and "publish: running" in result.stderr
+    restored = folder / "outbox/sandbox/turkembed-sandbox"
+    assert record.digest_path(restored) == record.digest_path(moved)
+
+
+def test_a_changed_key_is_refused_before_any_work(demo):
+    folder, *_ = demo
+    recipe = str(ROOT / "recipes/sandbox/magibu.yaml")
+    result = run([sys.executable, str(ROOT / "recipes/pipeline.py"), recipe, "tokenizer.vocab_size=3000"], folder)
+    assert result.returncode != 0
+    assert "holds another run of `tokenizer`" in result.stderr and "recipe.vocab_size: 3072 -> 3000" in result.stderr
+
+
+@pytest.mark.parametrize("snippet", blocks("python"), ids=lambda text: text.split("\n")[0])
+def test_a_snippet_of_the_readme_runs(demo, snippet):
+    folder, *_ = demo
+    result = run([sys.executable, "-c", snippet], folder)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "hf-turkembed " in c])
+def test_a_command_of_the_readme_runs(demo, command):
+    folder, *_ = demo
+    result = run(["bash", "-c", f"set -euo pipefail; {command}"], folder)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.strip()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "recipes/" in c])
+def test_a_run_that_the_readme_names_is_planned(demo, command):
+    folder, *_ = demo
+    words = shlex.split(command.replace("DIR", str(folder)))
+    (folder / "data").mkdir(exist_ok=True)
+    script = next(word for word in words if re.fullmatch(r"recipes/\w+\.py", word))
+    arguments = [word.replace("recipes/", f"{ROOT}/recipes/") for word in words[words.index(script) + 1 :]]
+    recipe = load_recipe(Path(arguments[0]), arguments[1:])
+    assert Path(script).stem == "pipeline" or Path(script).stem in recipe.steps
+    if words[0] == "accelerate":
+        words[words.index("--config_file") + 1] = f"{ROOT}/{words[words.index('--config_file') + 1]}"
+        result = run([*words[: words.index(script)], str(ROOT / script), *arguments], folder)
+        assert result.returncode == 0, result.stderr[-2000:]
+    elif "real_small" not in command and "{output_dir}/.." not in Path(arguments[0]).read_text():
+        result = run([sys.executable, str(ROOT / script), *arguments, "--dry-run"], folder)
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert f"{recipe.steps[0]}: " in result.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "make " in c])
+def test_a_make_target_of_the_readme_exists(command):
+    target = shlex.split(command)[-1]
+    result = run(["make", "--dry-run", target], ROOT)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_command_of_the_readme_is_tested():
+    kinds = ("hf-turkembed ", "recipes/", "make ", "pip install --constraint constraints.txt .")
+    assert [command for command in COMMANDS if not any(kind in command for kind in kinds)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").rglob("*.yaml")), ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_a_recipe_parses_says_what_it_needs_and_names_no_machine(path):
+    recipe = load_recipe(path, ["data_root=DIR"])
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ") and re.search(r"Needs|minutes", text.split("output_dir")[0])
+    assert not re.search(r"(^|[\s\"'])(/|~)", text, flags=re.MULTILINE)
+    assert (ROOT / "accelerate_configs" / f"{recipe.topology}.yaml").is_file()
+
+
+def test_the_full_recipes_have_the_papers_settings():
+    magibu = load_recipe(ROOT / "recipes/magibu/embeddingmagibu_200m.yaml")
+    assert magibu.tokenizer.vocab_size == 131072 and len(magibu.embed.corpus.languages) == 40
+    rows = {
+        **dict.fromkeys(magibu.embed.corpus.languages, magibu.embed.corpus.rows),
+        **magibu.embed.corpus.rows_by_language,
+    }
+    assert sum(rows.values()) == 580_000
+    assert (magibu.distill.epochs, magibu.distill.batch_size, magibu.distill.learning_rate) == (1, 256, 5e-5)
+    assert (magibu.distill.precision, magibu.clone.max_length) == ("bfloat16", 8192)
+    turkembed = load_recipe(ROOT / "recipes/turkembed/turkembed.yaml").finetune
+    nli, sts = turkembed.stages["nli"], turkembed.stages["sts"]
+    assert (nli.train.expected_rows, sts.train.expected_rows) == (482_091, 5_749)
+    assert nli.matryoshka_dims == sts.matryoshka_dims == (768, 512, 256, 128, 64)
+    assert [stage.training["per_device_train_batch_size"] for stage in (nli, sts)] == [32, 16]
+    assert {stage.training["learning_rate"] for stage in (nli, sts)} == {2e-5}
+
+
+@pytest.mark.parametrize("step", ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "score", "publish"))
+def test_every_script_has_help(step):
+    result = run([sys.executable, str(ROOT / "recipes" / f"{step}.py"), "--help"], ROOT)
+    assert result.returncode == 0 and "section.key=value" in result.stdout and "--dry-run" in result.stdout
+
+
+def test_a_dry_run_prints_the_identity_and_writes_nothing(demo):
+    folder, *_ = demo
+    recipe = str(ROOT / "recipes/sandbox/magibu.yaml")
+    before = sorted(path.name for path in (folder / "output/sandbox/magibu").iterdir())
+    result = run([sys.executable, str(ROOT / "recipes/clone.py"), recipe, "--dry-run"], folder)
+    assert json.loads(result.stdout)["step"] == "clone"
+    assert sorted(path.name for path in (folder / "output/sandbox/magibu").iterdir()) == before
+
+
+def test_a_misspelt_key_stops_the_script_with_one_line(tmp_path):
+    content = yaml.safe_load((ROOT / "recipes/sandbox/magibu.yaml").read_text())
+    content["distill"]["leaning_rate"] = content["distill"].pop("learning_rate")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    result = run([sys.executable, str(ROOT / "recipes/distill.py"), str(path)], tmp_path)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert "unknown key 'leaning_rate' in `distill`; did you mean 'learning_rate'?" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
