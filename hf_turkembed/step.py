@@ -4,7 +4,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,6 +33,7 @@ class Step:
     # Beside that: the identity the unfinished work belongs to, and how often it was begun.
     progress: Path
     done: bool
+    resumable: bool = False
     runs_before: int = 0
     started: float = 0.0
     price_per_hour: float | None = None
@@ -77,41 +79,39 @@ def is_done(output: Path, identity: Identity) -> bool:
     return True
 
 
-def begin_step(
-    recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False, main_process: bool = True
-) -> Step:
-    """Find out whether a step is done, and if not, prepare the folder of its unfinished work.
+@contextmanager
+def open_step(
+    recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False, group: Any = None
+) -> Iterator[Step]:
+    """Find out whether a step is done; if not, prepare the folder of its unfinished work, and clear it if it fails.
 
     Args:
         recipe: The whole recipe.
         step: One of `recipe.STEPS`.
         stage: Name of a stage of `finetune`.
-        resumable: Whether the step goes on from what an interrupted run left; otherwise that is removed.
-        main_process: The other processes of a group change nothing on disk; they call this after the main one.
+        resumable: Whether the step goes on from what an interrupted run left, which then also outlives an error;
+            otherwise nothing half-written stays.
+        group: An `accelerate.Accelerator` where several processes run the step; only the main one changes folders.
+
+    Yields:
+        The step, which may be `done` already.
 
     Raises:
         ValueError: If the output folder, or the unfinished work of a resumable step, belongs to another run; the
             message lists the keys that differ.
         FileNotFoundError: If an input does not exist.
     """
-    identity = identify(recipe, step, stage)
-    name = step if stage is None else f"{step}-{stage}"
-    output = step_folder(recipe, name)
-    partial = output.with_name(f"{output.name}.partial")
-    progress = output.with_name(f"{output.name}.progress.json")
-    begun = Step(name=name, identity=identity, output=output, partial=partial, progress=progress, done=False)
-    if is_done(output, identity):
-        logger.info("%s: already done, %s holds the same run; skipped.", name, output)
-        return replace(begun, done=True)
-    started = replace(begun, started=time.monotonic(), price_per_hour=recipe.price_per_hour)
-    if not main_process:
-        return started
-    if not resumable and partial.exists():
-        shutil.rmtree(partial)
-    runs = _read_runs(progress, identity) if partial.exists() else 0
-    partial.mkdir(parents=True, exist_ok=True)
-    record.write_json(progress, {"identity": record.as_plain(identity), "runs": runs + 1})
-    return replace(started, runs_before=runs)
+    main_process = group is None or group.is_main_process
+    with nullcontext() if group is None else group.main_process_first():
+        opened = _begin(recipe, step, stage, resumable, main_process)
+    try:
+        yield opened
+    except BaseException:
+        if main_process and not opened.done and opened.partial.is_dir():
+            if not resumable or not any(opened.partial.iterdir()):
+                shutil.rmtree(opened.partial)
+                opened.progress.unlink()
+        raise
 
 
 def finish_step(
@@ -120,7 +120,7 @@ def finish_step(
     """Write the record of a finished step and give its folder the final name.
 
     Args:
-        step: What `begin_step` returned.
+        step: What `open_step` gave.
         counts: Numbers the step counted, for `Observed.counts`.
         num_processes: Size of the process group that ran it.
         outputs: Names of small result files whose digests the record holds.
@@ -160,6 +160,37 @@ def check_external_inputs(recipe: Recipe) -> None:
             below = source.removeprefix("{output_dir}/")
             if recipes.is_local(source) and (below == source or below.split("/")[0].split("-")[0] not in made):
                 _require(recipe, f"{step}.{role}", source)
+
+
+def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool, main_process: bool) -> Step:
+    """Identify a step and, in the main process, prepare its folder."""
+    identity = identify(recipe, step, stage)
+    name = step if stage is None else f"{step}-{stage}"
+    output = step_folder(recipe, name)
+    begun = Step(
+        name=name,
+        identity=identity,
+        output=output,
+        partial=output.with_name(f"{name}.partial"),
+        progress=output.with_name(f"{name}.progress.json"),
+        done=is_done(output, identity),
+        resumable=resumable,
+        started=time.monotonic(),
+        price_per_hour=recipe.price_per_hour,
+    )
+    if begun.done:
+        logger.info("%s: already done, %s holds the same run; skipped.", name, output)
+    return begun if begun.done or not main_process else _prepare(begun)
+
+
+def _prepare(step: Step) -> Step:
+    """Make the folder of unfinished work, emptied unless the step can go on from it."""
+    if not step.resumable and step.partial.exists():
+        shutil.rmtree(step.partial)
+    runs = _read_runs(step.progress, step.identity) if step.partial.exists() else 0
+    step.partial.mkdir(parents=True, exist_ok=True)
+    record.write_json(step.progress, {"identity": record.as_plain(step.identity), "runs": runs + 1})
+    return replace(step, runs_before=runs)
 
 
 def _only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:

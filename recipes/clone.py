@@ -6,15 +6,14 @@ python recipes/clone.py recipes/magibu/real_small.yaml data_root=DIR
 from dataclasses import asdict
 
 from hf_turkembed.cloning import clone_model
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, read_recipe
 
 
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "clone")
-    with clear_errors():
-        step = begin_step(recipe, "clone")
+    with clear_errors(), open_step(recipe, "clone") as step:
         if step.done or recipe.clone is None:
             return
         config = recipe.clone

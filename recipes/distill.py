@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from hf_turkembed.distillation import Schedule, distill, read_vectors, remove_checkpoints
 from hf_turkembed.modeling.repository import save_model
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, load_encoder, read_recipe, start_process_group
 
 
@@ -17,34 +17,33 @@ def main() -> None:
     with clear_errors():
         config = recipe.distill
         accelerator = start_process_group(config.precision if config else "float32")
-        with accelerator.main_process_first():
-            step = begin_step(recipe, "distill", resumable=True, main_process=accelerator.is_main_process)
-        if step.done or config is None:
-            return
-        folder = fetch(recipe, step.identity, "student", config.student)
-        student = load_encoder(folder, "float32", accelerator.device, config.max_length)
-        report = distill(
-            student,
-            read_vectors(fetch(recipe, step.identity, "vectors", config.vectors)),
-            accelerator,
-            step.partial,
-            schedule=Schedule(
-                epochs=config.epochs,
-                batch_size=config.batch_size,
-                learning_rate=config.learning_rate,
-                embedding_learning_rate=config.embedding_learning_rate or config.learning_rate,
-                warmup_ratio=config.warmup_ratio,
-                weight_decay=config.weight_decay,
-                max_grad_norm=config.max_grad_norm,
-                checkpoint_steps=config.checkpoint_steps,
-            ),
-            matryoshka_dims=config.matryoshka_dims,
-            seed=recipe.seed,
-        )
-        if accelerator.is_main_process:
-            save_model(student, step.partial, config.matryoshka_dims, folder)
-            remove_checkpoints(step.partial)
-            finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
+        with open_step(recipe, "distill", resumable=True, group=accelerator) as step:
+            if step.done or config is None:
+                return
+            folder = fetch(recipe, step.identity, "student", config.student)
+            student = load_encoder(folder, "float32", accelerator.device, config.max_length)
+            report = distill(
+                student,
+                read_vectors(fetch(recipe, step.identity, "vectors", config.vectors)),
+                accelerator,
+                step.partial,
+                schedule=Schedule(
+                    epochs=config.epochs,
+                    batch_size=config.batch_size,
+                    learning_rate=config.learning_rate,
+                    embedding_learning_rate=config.embedding_learning_rate or config.learning_rate,
+                    warmup_ratio=config.warmup_ratio,
+                    weight_decay=config.weight_decay,
+                    max_grad_norm=config.max_grad_norm,
+                    checkpoint_steps=config.checkpoint_steps,
+                ),
+                matryoshka_dims=config.matryoshka_dims,
+                seed=recipe.seed,
+            )
+            if accelerator.is_main_process:
+                save_model(student, step.partial, config.matryoshka_dims, folder)
+                remove_checkpoints(step.partial)
+                finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
         accelerator.end_training()
 
 

@@ -26,32 +26,29 @@ def main() -> None:
 
 def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelerator: Any) -> None:
     """Run one stage."""
-    with accelerator.main_process_first():
-        step = steps.begin_step(
-            recipe, "finetune", stage=name, resumable=True, main_process=accelerator.is_main_process
+    with steps.open_step(recipe, "finetune", stage=name, resumable=True, group=accelerator) as step:
+        if step.done or config is None:
+            return
+        stage = config.stages[name]
+        base = fetch(recipe, step.identity, "base_model", ModelSource(step.identity.recipe["base_model"]))
+        model = load_encoder(base, "float32", accelerator.device, config.max_length)
+        kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
+        report = finetune(
+            model,
+            read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, kind),
+            step.partial,
+            loss=stage.loss,
+            matryoshka_dims=stage.matryoshka_dims,
+            training=stage.training,
+            seed=recipe.seed,
         )
-    if step.done or config is None:
-        return
-    stage = config.stages[name]
-    base = fetch(recipe, step.identity, "base_model", ModelSource(step.identity.recipe["base_model"]))
-    model = load_encoder(base, "float32", accelerator.device, config.max_length)
-    kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
-    report = finetune(
-        model,
-        read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, kind),
-        step.partial,
-        loss=stage.loss,
-        matryoshka_dims=stage.matryoshka_dims,
-        training=stage.training,
-        seed=recipe.seed,
-    )
-    # Every process writes a part of the trainer's last checkpoint.
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        save_model(model, step.partial, stage.matryoshka_dims, base)
-        remove_checkpoints(step.partial)
-        steps.finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
-    accelerator.wait_for_everyone()
+        # Every process writes a part of the trainer's last checkpoint.
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            save_model(model, step.partial, stage.matryoshka_dims, base)
+            remove_checkpoints(step.partial)
+            steps.finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
+        accelerator.wait_for_everyone()
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ from pathlib import Path
 from hf_turkembed import recipe as recipes
 from hf_turkembed.publishing import publish_folder
 from hf_turkembed.record import SCORES_FILE, as_plain, read_scores, write_json
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, read_recipe
 
 
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "publish")
-    with clear_errors():
-        step = begin_step(recipe, "publish")
+    with clear_errors(), open_step(recipe, "publish") as step:
         config = recipe.publish
         if step.done or config is None:
             return

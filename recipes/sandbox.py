@@ -4,17 +4,15 @@ python recipes/sandbox.py recipes/sandbox/magibu.yaml
 """
 
 from hf_turkembed.sandbox.teacher import train_sandbox_teacher
-
 from hf_turkembed.sandbox.text import write_sandbox_text
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, read_recipe
 
 
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "sandbox")
-    with clear_errors():
-        step = begin_step(recipe, "sandbox")
+    with clear_errors(), open_step(recipe, "sandbox") as step:
         if step.done or recipe.sandbox is None:
             return
         sizes = recipe.sandbox

@@ -7,7 +7,7 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.recipe import Recipe, ScoreConfig
 from hf_turkembed.record import SCORES_FILE, Identity, ScoreDataset, write_scores
 from hf_turkembed.scoring import Suite, score_model
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
 
@@ -16,32 +16,31 @@ def main() -> None:
     recipe = read_recipe(__doc__ or "", "score")
     with clear_errors():
         accelerator = start_process_group()
-        with accelerator.main_process_first():
-            step = begin_step(recipe, "score", main_process=accelerator.is_main_process)
-        config = recipe.score
-        if step.done or config is None:
-            return
-        suites = read_suites(recipe, step.identity, config)
-        scores = []
-        for role, source in config.models.items():
-            found = step.identity.input(f"models.{role}")
-            folder = fetch(recipe, step.identity, f"models.{role}", source)
-            model = load_encoder(folder, config.precision, accelerator.device)
-            for suite in suites:
-                scores += score_model(
-                    model,
-                    suite,
-                    accelerator,
-                    role=role,
-                    digest=found.digest or found.revision or "",
-                    truncate_dims=config.truncate_dims,
-                    batch_size=config.batch_size,
-                    precision=config.precision,
-                )
-        if accelerator.is_main_process:
-            write_scores(step.partial, scores)
-            counts = {"models": list(config.models), "scores": len(scores)}
-            finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=(SCORES_FILE,))
+        with open_step(recipe, "score", group=accelerator) as step:
+            config = recipe.score
+            if step.done or config is None:
+                return
+            suites = read_suites(recipe, step.identity, config)
+            scores = []
+            for role, source in config.models.items():
+                found = step.identity.input(f"models.{role}")
+                folder = fetch(recipe, step.identity, f"models.{role}", source)
+                model = load_encoder(folder, config.precision, accelerator.device)
+                for suite in suites:
+                    scores += score_model(
+                        model,
+                        suite,
+                        accelerator,
+                        role=role,
+                        digest=found.digest or found.revision or "",
+                        truncate_dims=config.truncate_dims,
+                        batch_size=config.batch_size,
+                        precision=config.precision,
+                    )
+            if accelerator.is_main_process:
+                write_scores(step.partial, scores)
+                counts = {"models": list(config.models), "scores": len(scores)}
+                finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=(SCORES_FILE,))
         accelerator.end_training()
 
 

@@ -6,7 +6,7 @@ python recipes/tokenizer.py recipes/magibu/real_small.yaml data_root=DIR
 from dataclasses import asdict
 
 from hf_turkembed.corpus import read_texts
-from hf_turkembed.step import begin_step, finish_step
+from hf_turkembed.step import finish_step, open_step
 from hf_turkembed.tokenizer import adapt_tokenizer
 from inputs import clear_errors, fetch, read_recipe, text_sources
 
@@ -14,8 +14,7 @@ from inputs import clear_errors, fetch, read_recipe, text_sources
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "tokenizer")
-    with clear_errors():
-        step = begin_step(recipe, "tokenizer")
+    with clear_errors(), open_step(recipe, "tokenizer") as step:
         if step.done or recipe.tokenizer is None:
             return
         config, identity = recipe.tokenizer, step.identity

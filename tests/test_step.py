@@ -7,7 +7,7 @@ import pytest
 
 from hf_turkembed import record
 from hf_turkembed.recipe import load_recipe
-from hf_turkembed.step import begin_step, check_external_inputs, finish_step, identify, is_done
+from hf_turkembed.step import check_external_inputs, finish_step, identify, is_done, open_step
 
 
 @pytest.fixture
@@ -29,10 +29,19 @@ def recipe(tmp_path):
 
 
 def run(recipe, text="result"):
-    step = begin_step(recipe, "clone")
-    (step.partial / "result.txt").write_text(text)
-    finish_step(step, counts={"rows": 1}, outputs=("result.txt",))
+    with open_step(recipe, "clone") as step:
+        (step.partial / "result.txt").write_text(text)
+        finish_step(step, counts={"rows": 1}, outputs=("result.txt",))
     return step
+
+
+KILLED = []
+
+
+def begin(recipe, **settings):
+    """Begin the step as a process does that is then killed: it never leaves the step, so that nothing is cleared."""
+    KILLED.append(open_step(recipe, "clone", **settings))
+    return KILLED[-1].__enter__()
 
 
 def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(recipe):
@@ -42,48 +51,63 @@ def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(reci
     assert found.observed.runs == 1 and found.observed.outputs["result.txt"]
     assert not step.partial.exists()
     assert sorted(path.name for path in step.output.iterdir()) == ["provenance.json", "result.txt"]
-    assert begin_step(recipe(), "clone").done
+    assert begin(recipe()).done
 
 
 def test_an_output_folder_of_another_run_is_refused_with_the_keys_that_differ(recipe):
     run(recipe())
     with pytest.raises(ValueError, match=r"holds another run of `clone`[\s\S]*recipe.max_length: 16 -> 32"):
-        begin_step(recipe("clone.max_length=32"), "clone")
+        begin(recipe("clone.max_length=32"))
 
 
 def test_a_changed_input_makes_another_run(recipe, tmp_path):
     run(recipe())
     (tmp_path / "teacher" / "tokenizer.json").write_text("changed")
     with pytest.raises(ValueError, match=r"inputs\.0\.digest"):
-        begin_step(recipe(), "clone")
+        begin(recipe())
 
 
 def test_a_foreign_folder_in_the_way_is_refused(recipe, tmp_path):
     (tmp_path / "run" / "clone").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=r"holds no provenance.json"):
-        begin_step(recipe(), "clone")
+        begin(recipe())
 
 
 def test_a_step_that_cannot_resume_starts_from_an_empty_folder(recipe):
-    cut_off = begin_step(recipe(), "clone")
+    cut_off = begin(recipe())
     (cut_off.partial / "half.txt").write_text("x")
-    again = begin_step(recipe(), "clone")
+    again = begin(recipe())
     assert not (again.partial / "half.txt").exists() and again.runs_before == 0
 
 
 def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
-    cut_off = begin_step(recipe(), "clone", resumable=True)
+    cut_off = begin(recipe(), resumable=True)
     (cut_off.partial / "shard.txt").write_text("x")
-    again = begin_step(recipe(), "clone", resumable=True)
+    again = begin(recipe(), resumable=True)
     assert (again.partial / "shard.txt").exists() and again.runs_before == 1
     finish_step(again, counts={})
     assert record.read_provenance(again.output).observed.runs == 2
 
 
+class Failure(Exception):
+    pass
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_a_step_that_fails_leaves_nothing_behind_but_what_it_can_go_on_from(recipe, tmp_path, resumable):
+    with pytest.raises(Failure), open_step(recipe(), "clone", resumable=resumable):
+        raise Failure
+    assert list((tmp_path / "run").iterdir()) == []
+    with pytest.raises(Failure), open_step(recipe(), "clone", resumable=resumable) as step:
+        (step.partial / "half.txt").write_text("x")
+        raise Failure
+    assert bool(list((tmp_path / "run").iterdir())) == resumable
+
+
 def test_unfinished_work_of_another_run_is_refused(recipe):
-    begin_step(recipe(), "clone", resumable=True)
+    begin(recipe(), resumable=True)
     with pytest.raises(ValueError, match="seed: 1 -> 2"):
-        begin_step(recipe("seed=2"), "clone", resumable=True)
+        begin(recipe("seed=2"), resumable=True)
 
 
 def test_a_missing_input_stops_before_any_work(recipe, tmp_path):
@@ -91,7 +115,7 @@ def test_a_missing_input_stops_before_any_work(recipe, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"`clone.teacher` names '\{data_root\}/techer'"):
         check_external_inputs(bad)
     with pytest.raises(FileNotFoundError, match="`teacher` names"):
-        begin_step(bad, "clone")
+        begin(bad)
     assert not (tmp_path / "run").exists()
 
 
