@@ -47,7 +47,9 @@ def embed_corpus(
     if prompt is not None and prompt not in teacher.prompts:
         raise ValueError(f"the teacher has no prompt {prompt!r}; it has {', '.join(teacher.prompts) or 'none'}.")
     shards = enumerate(plan_shards(texts, shard_rows))
-    for number, (language, index, rows) in tqdm(shards, desc="embed", unit="shard", disable=rank != 0):
+    for number, (language, index, rows) in tqdm(
+        shards, desc="embed", unit="shard", disable=None if rank == 0 else True
+    ):
         path = shard_path(folder, language, index)
         if number % num_processes != rank or is_whole_shard(path, rows):
             continue

@@ -127,7 +127,7 @@ def distill(
     losses, first = progress.losses, progress.step
     started = time.monotonic() - progress.seconds
     model.train()
-    bar = tqdm(range(first, len(batches)), desc="distill", disable=not accelerator.is_main_process)
+    bar = tqdm(range(first, len(batches)), desc="distill", disable=None if accelerator.is_main_process else True)
     for step in bar:
         _set_learning_rates(optimizer, step, len(batches), schedule)
         rows = batches[step]

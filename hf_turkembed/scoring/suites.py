@@ -1,5 +1,6 @@
 """Scores a model on held-out text: each distinct sentence encoded once, every width from that one pass."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,7 +121,7 @@ def _encode(
         batch_size=batch_size,
         convert_to_numpy=True,
         normalize_embeddings=True,
-        show_progress_bar=accelerator.is_main_process,
+        show_progress_bar=accelerator.is_main_process and sys.stderr.isatty(),
     )
     gathered = gather_object([(share, np.asarray(encoded, dtype=np.float32))])
     result = np.empty((len(texts), gathered[0][1].shape[1]), dtype=np.float32)
