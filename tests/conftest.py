@@ -1,27 +1,15 @@
-"""What all tests share: no network but loopback, a small real encoder, and the recipe scripts on the path."""
+"""What all tests share: no network but loopback, and a small real encoder."""
 
 import os
 import shutil
 import socket
-import sys
 from pathlib import Path
 
 import pytest
+from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "recipes"))
-
-TEXTS = (
-    "İstanbul'da ılık bir sabah, çocuklar okula gidiyor.",
-    "Kedi uyuyor.",
-    "Ankara'nın sokaklarında kitapçılar sabah erkenden açılıyor ve akşama kadar kapanmıyor.",
-    "The children walk to school on a warm morning in Istanbul.",
-    "Şoför ağacın gölgesinde bekledi.",
-    "Iğdır'dan gelen otobüs gecikti.",
-)
-MATRYOSHKA_DIMS = (32, 16, 8)
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 import torch
-from conftest import MATRYOSHKA_DIMS, TEXTS
 from safetensors.torch import load_file, save_file
+from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 

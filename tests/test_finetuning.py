@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 

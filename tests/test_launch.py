@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import MATRYOSHKA_DIMS, ROOT, TEXTS
 from safetensors.torch import load_file
+from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 
 from hf_turkembed import record
 

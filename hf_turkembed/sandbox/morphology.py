@@ -217,18 +217,6 @@ def participle(verb: Verb, *, negated: bool = False) -> str:
     return base + suffix_form(base, "(y)An")
 
 
-def infinitive(verb: Verb) -> str:
-    """Give the dictionary form: gitmek, okumak.
-
-    Args:
-        verb: the verb.
-
-    Returns:
-        The infinitive.
-    """
-    return verb.stem + suffix_form(verb.stem, "mAk")
-
-
 def question_particle(word: str) -> str:
     """Give the particle that asks about a word, which is written apart: geldi mi, okuyor mu.
 

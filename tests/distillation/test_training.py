@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 
 from hf_turkembed.distillation import (

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 

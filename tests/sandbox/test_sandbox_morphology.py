@@ -12,7 +12,6 @@ from hf_turkembed.sandbox.morphology import (
     Verb,
     conjugate,
     decline,
-    infinitive,
     participle,
     past_copula,
     question_particle,
@@ -190,11 +189,6 @@ def test_a_verb_takes_its_known_form(stem, tense, person, negated, expected):
 )
 def test_a_verb_has_a_participle(stem, negated, expected):
     assert participle(VERBS[stem], negated=negated) == expected
-
-
-@pytest.mark.parametrize(("stem", "expected"), [("git", "gitmek"), ("oku", "okumak"), ("ütüle", "ütülemek")])
-def test_a_verb_has_an_infinitive(stem, expected):
-    assert infinitive(VERBS[stem]) == expected
 
 
 @pytest.mark.parametrize(

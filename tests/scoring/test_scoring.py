@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from accelerate import Accelerator
-from conftest import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS, TEXTS
 from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator, TripletEvaluator
