@@ -67,12 +67,12 @@ class Identity:
         """Return the input that plays `role`.
 
         Raises:
-            KeyError: If the step has no such input.
+            ValueError: If the step has no such input.
         """
         for candidate in self.inputs:
             if candidate.role == role:
                 return candidate
-        raise KeyError(f"step `{self.step}` has no input `{role}`; it has {[i.role for i in self.inputs]}")
+        raise ValueError(f"step `{self.step}` has no input `{role}`; it has {[i.role for i in self.inputs]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +151,10 @@ class Score:
             raise ValueError(f"{where} needs either a value or the reason why it is missing, not both or neither.")
         if self.value is not None and not math.isfinite(self.value):
             raise ValueError(f"{where} is {self.value!r}; a score has to be finite or explicitly missing.")
+        if self.interval is not None and not (
+            math.isfinite(sum(self.interval)) and self.interval[0] <= self.interval[1]
+        ):
+            raise ValueError(f"{where} has the interval {self.interval}; expected finite bounds, the lower one first.")
 
 
 def digest_file(path: Path) -> str:

@@ -53,7 +53,7 @@ def test_differences_name_the_keys_with_both_values():
 def test_an_input_is_found_by_its_role():
     identity = replace(IDENTITY, inputs=(Input(role="teacher", kind="model", name="t"),))
     assert identity.input("teacher").name == "t"
-    with pytest.raises(KeyError, match="has no input `student`"):
+    with pytest.raises(ValueError, match="has no input `student`"):
         identity.input("student")
 
 
@@ -69,6 +69,12 @@ def test_a_score_is_either_there_or_missing_with_a_reason():
     with pytest.raises(ValueError, match="either a value or the reason"):
         replace(SCORE, missing="no data")
     assert replace(SCORE, value=None, missing="constant scores").missing == "constant scores"
+
+
+@pytest.mark.parametrize("interval", [(0.1, float("nan")), (0.6, 0.4)])
+def test_an_interval_has_finite_bounds_in_order(interval):
+    with pytest.raises(ValueError, match="finite bounds, the lower one first"):
+        replace(SCORE, interval=interval)
 
 
 def test_scores_survive_their_file(tmp_path):

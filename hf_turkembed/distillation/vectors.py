@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 # float16 keeps about three digits; a stored unit vector is off by less than this.
-_NORM_TOLERANCE = 5e-3
+_NORM_TOLERANCE = 2e-3
 
 
 def shard_path(folder: Path, language: str, index: int) -> Path:

@@ -84,6 +84,15 @@ def test_vectors_are_those_of_the_teacher(gemma, vectors):
     assert len(rows) == sum(map(len, CORPUS.values()))
 
 
+def test_vectors_of_a_bfloat16_teacher_are_stored_with_unit_norm(gemma, tmp_path):
+    model = SentenceTransformer(str(gemma), device="cpu", model_kwargs={"dtype": "bfloat16"})
+    raw = np.linalg.norm(model.encode(list(TEXTS)).astype(np.float64), axis=1)
+    assert np.abs(raw - 1).max() > 5e-4
+    embed_corpus(model, {"tr": TEXTS}, tmp_path, shard_rows=9, batch_size=2, prompt=None, rank=0, num_processes=1)
+    stored = np.asarray(read_vectors(tmp_path)["embedding"][:], dtype=np.float64)
+    assert np.abs(np.linalg.norm(stored, axis=1) - 1).max() < 5e-4
+
+
 def test_processes_share_the_shards_and_write_what_one_would(gemma, vectors, tmp_path):
     for rank in (1, 0):
         embed(gemma, tmp_path, rank=rank, num_processes=2)
