@@ -387,4 +387,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         content = content.setdefault(parent, {})
         if not isinstance(content, dict):
             raise ValueError(f"override {override!r}: `{parent}` is not a section.")
-    content[last] = yaml.safe_load(text)
+    try:
+        # YAML would read the brace as the start of a mapping.
+        content[last] = text if text.startswith(("{output_dir}", "{data_root}")) else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"override {override!r}: the value is not valid YAML: {error}") from error

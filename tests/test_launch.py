@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -184,3 +186,45 @@ def test_a_launch_configuration_holds_topology_only(path):
     assert config["distributed_type"] != "MULTI_CPU", "accelerate would silently run one process"
     assert (config["num_processes"] > 1) == (config["distributed_type"] == "MULTI_GPU")
     assert Path(path).stem.startswith("cpu") == config["use_cpu"]
+
+
+def launch_and_kill(step, folder, sign, *overrides):
+    """Start a step and kill it, children and all, as soon as a path that matches `sign` exists."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
+    command += [str(ROOT / "accelerate_configs" / "cpu.yaml"), str(ROOT / "recipes" / f"{step}.py")]
+    process = subprocess.Popen(
+        [*command, str(folder / "recipe.yaml"), *overrides], cwd=folder, stderr=subprocess.PIPE, start_new_session=True
+    )
+    while process.poll() is None and not list(folder.glob(sign)):
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "sign", "settings", "compared"),
+    [
+        ("embed", "killed/embed.partial/data/*/*.parquet", ["embed.shard_rows=1"], "embed/data/*/*.parquet"),
+        (
+            "distill",
+            "killed/distill.partial/checkpoint-*",
+            ["distill.epochs=60", "distill.checkpoint_steps=20", "distill.vectors={data_root}/cpu/embed"],
+            "distill/*.safetensors",
+        ),
+    ],
+)
+def test_a_step_killed_in_its_work_ends_with_the_same_bytes_as_one_left_alone(runs, step, sign, settings, compared):
+    folder = runs[0].parent
+    topology = ROOT / "accelerate_configs" / "cpu.yaml"
+    alone = launch(step, topology, folder, f"output_dir={folder / 'alone'}", *settings)
+    assert alone.returncode == 0, alone.stderr[-2000:]
+    launch_and_kill(step, folder, sign, f"output_dir={folder / 'killed'}", *settings)
+    assert (folder / "killed" / f"{step}.partial").is_dir() and not (folder / "killed" / step).exists()
+    resumed = launch(step, topology, folder, f"output_dir={folder / 'killed'}", *settings)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert record.read_provenance(folder / "killed" / step).observed.runs == 2
+    files = sorted(path.relative_to(folder / "alone") for path in (folder / "alone").glob(compared))
+    assert files
+    for file in files:
+        assert (folder / "killed" / file).read_bytes() == (folder / "alone" / file).read_bytes()

@@ -83,6 +83,10 @@ def test_overrides_are_yaml_and_are_checked_like_the_file(write):
     recipe = load_recipe(write(BASE), ["distill.learning_rate=2.0e-4", "distill.matryoshka_dims=[128]", "seed=7"])
     assert recipe.distill is not None
     assert (recipe.distill.learning_rate, recipe.distill.matryoshka_dims, recipe.seed) == (2e-4, (128,), 7)
+    moved = load_recipe(write(BASE), ["distill.student={output_dir}/../other/clone"]).distill
+    assert moved is not None and moved.student == "{output_dir}/../other/clone"
+    with pytest.raises(ValueError, match="the value is not valid YAML"):
+        load_recipe(write(BASE), ["distill.epochs=[1"])
     with pytest.raises(ValueError, match="unknown key 'epoch' in `distill`; did you mean 'epochs'"):
         load_recipe(write(BASE), ["distill.epoch=2"])
     with pytest.raises(ValueError, match=r"not of the form section\.key=value"):
