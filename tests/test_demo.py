@@ -48,7 +48,6 @@ def demo(tmp_path_factory):
     return folder, *done
 
 
-@pytest.mark.timeout(900)
 def test_the_demo_ends_with_scores_parameters_times_the_outbox_and_a_snippet_that_ran(demo):
     _, first, _ = demo
     for model in ("teacher", "cloned", "distilled", "nli", "fine-tuned"):
