@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 # Rows of a streamed dataset among which the order is random.
 _SHUFFLE_BUFFER = 10_000
+# Characters of one field of a .tsv file; the reader's own limit is shorter than some documents.
+_LONGEST_FIELD = 1 << 30
 
 TRIPLET_COLUMNS = ("anchor", "positive", "negative")
 PAIR_COLUMNS = ("sentence1", "sentence2", "score")
@@ -56,7 +58,7 @@ def find_text_files(folder: Path, language: str) -> tuple[Path, ...]:
 def read_texts(source: TextSource, *, seed: int) -> Iterator[str]:
     """Yield the distinct texts of one language, in files' order, then the dataset's shuffled order.
 
-    Lines that are empty or not valid UTF-8 are left out and their number is logged.
+    Lines that are empty or not valid UTF-8 are left out; where some were not valid, their number is logged.
 
     Args:
         source: What to read.
@@ -168,7 +170,13 @@ def _texts(source: TextSource, seed: int) -> Iterator[str]:
         yield from _lines(file, source.skip_last, source.only_last)
     if source.dataset is not None:
         rows = _stream(source.dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows)
-        yield from (text for row in rows if (text := row[source.text_column].strip()))
+        for row in rows:
+            if source.text_column not in row:
+                raise ValueError(
+                    f"{_name(source.dataset)} has no column {source.text_column!r}; its columns are {', '.join(row)}."
+                )
+            if text := (row[source.text_column] or "").strip():
+                yield text
 
 
 def _lines(file: Path, skip_last: int, only_last: int | None) -> Iterator[str]:
@@ -205,20 +213,32 @@ def _stream(dataset: HubDataset) -> Any:
 def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Yield rows of a table that has the columns."""
     rows = _stream(source) if isinstance(source, HubDataset) else _file_rows(source)
+    number = 0
     for number, row in enumerate(rows, start=1):
         if missing := [column for column in columns if row.get(column) is None]:
             raise ValueError(
                 f"{_name(source)}, row {number}: no column {missing[0]!r}; its columns are {', '.join(map(str, row))}."
             )
         yield row
+    if number == 0:
+        raise ValueError(f"{_name(source)} holds no rows; expected columns {', '.join(columns)} and at least one row.")
 
 
 def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield rows of a .jsonl or .tsv file as mappings."""
     if path.suffix not in (".jsonl", ".tsv"):
         raise ValueError(f"{path} ends in {path.suffix!r}; expected .jsonl or .tsv.")
+    try:
+        yield from _decoded_rows(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid UTF-8 ({error}); convert it.") from error
+
+
+def _decoded_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file that is valid UTF-8."""
     with path.open(encoding="utf-8", newline="") as stream:
         if path.suffix == ".tsv":
+            csv.field_size_limit(_LONGEST_FIELD)
             # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
             yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
             return

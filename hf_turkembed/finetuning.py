@@ -16,7 +16,6 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 from transformers import TrainerState
-from transformers.trainer_utils import get_last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def finetune(
         train_dataset=Dataset.from_dict(dict(train)),
         loss=MatryoshkaLoss(model, inner, matryoshka_dims=list(matryoshka_dims)),
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    last = _last_whole_checkpoint(checkpoints)
     before = TrainerState.load_from_json(str(Path(last, "trainer_state.json"))) if last is not None else TrainerState()
     started = time.monotonic()
     if last is not None:
@@ -115,3 +114,15 @@ def _last_loss(state: TrainerState) -> float:
     """Return the loss of the last logging window, or the stage's mean where it was too short for one."""
     losses = {key: entry[key] for entry in state.log_history for key in ("loss", "train_loss") if key in entry}
     return float(losses.get("loss", losses.get("train_loss", float("nan"))))
+
+
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, and remove those that were not."""
+    whole: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        # The trainer writes its state last.
+        if (path / "trainer_state.json").is_file():
+            whole[int(path.name.rpartition("-")[2])] = path
+        else:
+            shutil.rmtree(path)
+    return str(whole[max(whole)]) if whole else None

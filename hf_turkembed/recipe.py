@@ -36,6 +36,7 @@ class CorpusConfig:
     text_column: str = "text"
     # Rows of the shuffled dataset that are passed over first.
     skip_rows: int = 0
+    skip_rows_by_language: Mapping[str, int] = field(default_factory=dict)
     # Most rows of a language, unless `rows_by_language` names it; None for all.
     rows: int | None = None
     rows_by_language: Mapping[str, int] = field(default_factory=dict)
@@ -48,7 +49,12 @@ class CorpusConfig:
         """Check what needs no files."""
         if not (self.folders or self.files or self.dataset):
             raise ValueError("a corpus needs `folders`, `files` or `dataset`; none is given.")
-        for name, keys in (("files", self.files), ("rows_by_language", self.rows_by_language)):
+        by_language = {
+            "files": self.files,
+            "rows_by_language": self.rows_by_language,
+            "skip_rows_by_language": self.skip_rows_by_language,
+        }
+        for name, keys in by_language.items():
             if stray := sorted(set(keys) - set(self.languages)):
                 raise ValueError(f"`{name}` names {stray}, which `languages` does not; add them there.")
 

@@ -1,5 +1,6 @@
 """The life of a step: is it done, where does it write, and the record it leaves when it is finished."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -59,7 +60,7 @@ def identify(recipe: Recipe, step: str, stage: str | None = None) -> Identity:
     """
     section = recipes.section_of(recipe, step)
     if stage is not None:
-        section = _only_stage(section, stage)
+        section = only_stage(section, stage)
     inputs = tuple(_identify_input(recipe, section, role, source) for role, source in recipes.find_sources(section))
     return Identity(
         step=step, recipe=recipes.portable_section(section), inputs=inputs, code=__version__, seed=recipe.seed
@@ -103,7 +104,10 @@ def open_step(
     """
     main_process = group is None or group.is_main_process
     with nullcontext() if group is None else group.main_process_first():
-        opened = _begin(recipe, step, stage, resumable, main_process)
+        opened = _begin(recipe, step, stage, resumable)
+        lock = None if opened.done or not main_process else _lock(opened)
+        if lock is not None:
+            opened, lock = _prepare(opened, lock)
     try:
         yield opened
     except BaseException:
@@ -112,6 +116,9 @@ def open_step(
                 shutil.rmtree(opened.partial)
                 opened.progress.unlink()
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def finish_step(
@@ -162,8 +169,8 @@ def check_external_inputs(recipe: Recipe) -> None:
                 _require(recipe, f"{step}.{role}", source)
 
 
-def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool, main_process: bool) -> Step:
-    """Identify a step and, in the main process, prepare its folder."""
+def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Step:
+    """Identify a step and find out whether it is done."""
     identity = identify(recipe, step, stage)
     name = step if stage is None else f"{step}-{stage}"
     output = step_folder(recipe, name)
@@ -179,22 +186,42 @@ def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool, main_p
         price_per_hour=recipe.price_per_hour,
     )
     if begun.done:
+        # Left where a run was killed between its last two moves.
+        begun.progress.unlink(missing_ok=True)
         logger.info("%s: already done, %s holds the same run; skipped.", name, output)
-    return begun if begun.done or not main_process else _prepare(begun)
+    return begun
 
 
-def _prepare(step: Step) -> Step:
-    """Make the folder of unfinished work, emptied unless the step can go on from it."""
-    if not step.resumable and step.partial.exists():
+def _prepare(step: Step, lock: int) -> tuple[Step, int]:
+    """Make the locked folder of unfinished work ready: emptied, unless the step can go on from it."""
+    runs = _read_runs(step.progress, step.identity) if step.resumable and any(step.partial.iterdir()) else 0
+    if not step.resumable and any(step.partial.iterdir()):
         shutil.rmtree(step.partial)
-    runs = _read_runs(step.progress, step.identity) if step.partial.exists() else 0
-    step.partial.mkdir(parents=True, exist_ok=True)
+        os.close(lock)
+        lock, runs = _lock(step), 0
     record.write_json(step.progress, {"identity": record.as_plain(step.identity), "runs": runs + 1})
-    return replace(step, runs_before=runs)
+    return replace(step, runs_before=runs), lock
 
 
-def _only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:
-    """Cut a finetune section down to one stage, based on the stage before it."""
+def _lock(step: Step) -> int:
+    """Make the folder of unfinished work and lock it for as long as this process works in it.
+
+    A launcher that was killed can leave its workers running; they must not meet those of the next run.
+    """
+    step.partial.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(step.partial, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ValueError(
+            f"another process is working in {step.partial}; wait for it, or end it, then run `{step.name}` again."
+        ) from error
+    return descriptor
+
+
+def only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:
+    """Return a finetune section with one stage alone, based on the stage before it."""
     names = list(section.stages)
     before = names.index(stage) - 1
     base = section.base_model if before < 0 else recipes.ModelSource(f"{{output_dir}}/finetune-{names[before]}")

@@ -6,7 +6,7 @@ accelerate launch --config_file accelerate_configs/cpu.yaml recipes/distill.py R
 from dataclasses import asdict
 
 from hf_turkembed.distillation import Schedule, distill, read_vectors, remove_checkpoints
-from hf_turkembed.modeling.repository import save_model
+from hf_turkembed.modeling.repository import check_encoder, save_model
 from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, load_encoder, read_recipe, start_process_group
 
@@ -21,6 +21,7 @@ def main() -> None:
             if step.done or config is None:
                 return
             folder = fetch(recipe, step.identity, "student", config.student)
+            check_encoder(folder, config.matryoshka_dims)
             student = load_encoder(folder, "float32", accelerator.device, config.max_length)
             report = distill(
                 student,

@@ -8,9 +8,9 @@ from typing import Any
 
 from hf_turkembed import step as steps
 from hf_turkembed.finetuning import finetune, remove_checkpoints
-from hf_turkembed.modeling.repository import save_model
-from hf_turkembed.recipe import FinetuneConfig, ModelSource, Recipe
-from inputs import clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+from hf_turkembed.modeling.repository import check_encoder, save_model
+from hf_turkembed.recipe import FinetuneConfig, Recipe
+from inputs import check_local_data, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     with clear_errors():
         accelerator = start_process_group()
         config = recipe.finetune
+        check_local_data(recipe, ("finetune",))
         for stage in config.stages if config else ():
             run_stage(recipe, config, stage, accelerator)
         accelerator.end_training()
@@ -30,7 +31,8 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         if step.done or config is None:
             return
         stage = config.stages[name]
-        base = fetch(recipe, step.identity, "base_model", ModelSource(step.identity.recipe["base_model"]))
+        base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
+        check_encoder(base, stage.matryoshka_dims)
         model = load_encoder(base, "float32", accelerator.device, config.max_length)
         kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
         report = finetune(

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from huggingface_hub import snapshot_download
 from hf_turkembed import corpus, record
 from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextSource
+from hf_turkembed.modeling.repository import check_encoder
 from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe
 from hf_turkembed.record import Identity
 from hf_turkembed.step import identify
@@ -145,7 +146,7 @@ def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusCo
                 files=tuple(files),
                 dataset=_text_dataset(recipe, identity, role, config, language),
                 text_column=config.text_column,
-                skip_rows=config.skip_rows,
+                skip_rows=config.skip_rows_by_language.get(language, config.skip_rows),
                 rows=config.rows_by_language.get(language, config.rows),
                 skip_last=config.skip_last,
                 only_last=config.only_last,
@@ -179,6 +180,37 @@ def read_labelled(
         table = corpus.read_pairs(source, columns=config.columns, highest_score=config.highest_score, rows=config.rows)
     corpus.check_row_count(table, config.expected_rows, config.source)
     return table
+
+
+def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
+    """Read, before any work, all local data that the steps will read and that stands there already.
+
+    Raises:
+        ValueError: If a row, a number of rows or a language's text is not as expected.
+        FileNotFoundError: If a model to fine-tune lacks a file.
+    """
+    nothing = Identity(step="", recipe={}, inputs=(), code="", seed=recipe.seed)
+    if recipe.finetune is not None and "finetune" in steps:
+        base = recipe.finetune.base_model
+        for stage in recipe.finetune.stages.values():
+            if is_there(recipe, base):
+                check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
+            kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
+            if is_there(recipe, stage.train.source):
+                read_labelled(recipe, nothing, "", stage.train, kind)
+    if recipe.score is not None and "score" in steps:
+        for suite in recipe.score.suites.values():
+            if is_there(recipe, suite.data.source):
+                read_labelled(recipe, nothing, "", suite.data, suite.kind)
+    corpora = [recipe.tokenizer and recipe.tokenizer.corpus, recipe.tokenizer and recipe.tokenizer.heldout]
+    for corpus_config in [*corpora, recipe.embed and recipe.embed.corpus]:
+        if corpus_config and not corpus_config.dataset and all(is_there(recipe, f) for f in corpus_config.folders):
+            text_sources(recipe, nothing, "", corpus_config)
+
+
+def is_there(recipe: Recipe, source: str) -> bool:
+    """Tell whether a source is local and exists already."""
+    return recipes.is_local(source) and recipes.local_path(recipe, source).exists()
 
 
 def load_encoder(folder: Path, precision: str, device: Any, max_length: int | None = None) -> Any:

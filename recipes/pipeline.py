@@ -12,10 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
 from hf_turkembed.publishing.outbox import outbox_folder
 from hf_turkembed.recipe import Recipe, load_recipe, local_path
 from hf_turkembed.step import check_external_inputs, identify, is_done, step_folder
-from inputs import add_recipe_arguments, clear_errors, start_logging
+from inputs import add_recipe_arguments, check_local_data, clear_errors, start_logging
 
 logger = logging.getLogger("pipeline")
 
@@ -33,6 +35,7 @@ def main() -> None:
     with clear_errors():
         recipe = load_recipe(arguments.recipe, arguments.overrides)
         check_external_inputs(recipe)
+        check_local_data(recipe, recipe.steps)
         topology = topology_file(recipe)
         for step in recipe.steps:
             command = step_command(step, topology, [str(arguments.recipe), *arguments.overrides])
@@ -41,7 +44,7 @@ def main() -> None:
             elif step_is_done(recipe, step):
                 logger.info("%s: already done, skipped", step)
             else:
-                run_step(step, command)
+                run_step(step, command, use_cpu=bool(yaml.safe_load(topology.read_text())["use_cpu"]))
 
 
 def topology_file(recipe: Recipe) -> Path:
@@ -97,8 +100,8 @@ def is_in_outbox(recipe: Recipe) -> bool:
     return all(outbox_folder(folder, Path(config.outbox), repo_id).is_dir() for folder, repo_id in repos)
 
 
-def run_step(step: str, command: list[str]) -> None:
-    """Run one step in a process of its own.
+def run_step(step: str, command: list[str], *, use_cpu: bool) -> None:
+    """Run one step in a process of its own, on the processors alone if `use_cpu`.
 
     Raises:
         SystemExit: If it fails, with its exit code.
@@ -106,9 +109,13 @@ def run_step(step: str, command: list[str]) -> None:
     logger.info("%s: running", step)
     started = time.monotonic()
     # Threads that spin while they wait make small models ten times slower where other work shares the processors.
-    finished = subprocess.run(command, env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ}, check=False)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    if use_cpu:
+        # `accelerate launch` passes this on to one process, not to several.
+        environment["ACCELERATE_USE_CPU"] = "true"
+    finished = subprocess.run(command, env=environment, check=False)
     if finished.returncode:
-        logger.error("%s: failed with exit code %d", step, finished.returncode)
+        logger.error("%s: failed with exit code %d; its own message stands above", step, finished.returncode)
         raise SystemExit(finished.returncode)
     logger.info("%s: finished, %.1f s with start-up", step, time.monotonic() - started)
 

@@ -110,6 +110,29 @@ def test_another_ending_is_refused(file):
         read_triplets(file(b"", "x.csv"))
 
 
+def test_a_table_that_is_not_utf8_is_refused_by_name(file):
+    with pytest.raises(ValueError, match=r"x\.tsv is not valid UTF-8"):
+        read_pairs(file(b"score\tsentence1\tsentence2\n1\t\xff\tb\n", "x.tsv"), highest_score=5)
+
+
+def test_a_table_without_rows_is_refused(file):
+    with pytest.raises(ValueError, match=r"x\.tsv holds no rows; expected columns sentence1, sentence2, score"):
+        read_pairs(file(b"score\tsentence1\tsentence2\n", "x.tsv"), highest_score=5)
+
+
+def test_a_field_of_a_million_characters_is_read(file):
+    text = "a" * 1_000_000
+    path = file(f"score\tsentence1\tsentence2\n1\t{text}\tb\n".encode(), "x.tsv")
+    assert read_pairs(path, highest_score=5)["sentence1"] == [text]
+
+
+def test_a_dataset_without_the_text_column_is_refused_with_those_it_has(tmp_path):
+    (tmp_path / "data.jsonl").write_text(json.dumps({"body": "x"}))
+    dataset = corpus.HubDataset(name=str(tmp_path), config=None, split="train", revision=None)
+    with pytest.raises(ValueError, match="no column 'text'; its columns are body"):
+        list(read_texts(TextSource(language="tr", dataset=dataset), seed=0))
+
+
 def test_columns_are_renamed_to_ours(file):
     path = file(b'{"a": "1", "b": "2", "c": "3"}\n', "x.jsonl")
     assert read_triplets(path, columns=("a", "b", "c")) == {"anchor": ["1"], "positive": ["2"], "negative": ["3"]}

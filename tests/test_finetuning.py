@@ -82,6 +82,17 @@ def test_a_stage_that_was_trained_but_not_saved_takes_no_further_step(gemma, tmp
     assert (report.steps, report.final_loss) == (done.steps, done.final_loss)
 
 
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_path):
+    reference, done = run(tmp_path, gemma)
+    torn = tmp_path / "checkpoints" / "checkpoint-9"
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    again, report = run(tmp_path, gemma)
+    assert report.steps == done.steps and not torn.exists()
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, reference.state_dict()[name])
+
+
 def test_what_the_step_decides_is_not_taken_from_the_recipe(gemma, tmp_path):
     with pytest.raises(ValueError, match=r"sets \['seed', 'push_to_hub'\], which the step decides"):
         run(tmp_path, gemma, training={**TRAINING, "push_to_hub": True, "seed": 1})

@@ -1,6 +1,7 @@
 """The life of a step: done, another run's, cut off, finished."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,15 @@ def run(recipe, text="result"):
     return step
 
 
-KILLED = []
-
-
-def begin(recipe, **settings):
-    """Begin the step as a process does that is then killed: it never leaves the step, so that nothing is cleared."""
-    KILLED.append(open_step(recipe, "clone", **settings))
-    return KILLED[-1].__enter__()
+def killed(recipe, **settings):
+    """Begin the step in a process that ends at once without leaving it, as when it is killed."""
+    child = os.fork()
+    if child == 0:
+        left_open = open_step(recipe, "clone", **settings)
+        step = left_open.__enter__()
+        (step.partial / "half.txt").write_text("x")
+        os._exit(0)
+    os.waitpid(child, 0)
 
 
 def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(recipe):
@@ -51,41 +54,40 @@ def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(reci
     assert found.observed.runs == 1 and found.observed.outputs["result.txt"]
     assert not step.partial.exists()
     assert sorted(path.name for path in step.output.iterdir()) == ["provenance.json", "result.txt"]
-    assert begin(recipe()).done
+    with open_step(recipe(), "clone") as again:
+        assert again.done
 
 
 def test_an_output_folder_of_another_run_is_refused_with_the_keys_that_differ(recipe):
     run(recipe())
     with pytest.raises(ValueError, match=r"holds another run of `clone`[\s\S]*recipe.max_length: 16 -> 32"):
-        begin(recipe("clone.max_length=32"))
+        run(recipe("clone.max_length=32"))
 
 
 def test_a_changed_input_makes_another_run(recipe, tmp_path):
     run(recipe())
     (tmp_path / "teacher" / "tokenizer.json").write_text("changed")
     with pytest.raises(ValueError, match=r"inputs\.0\.digest"):
-        begin(recipe())
+        run(recipe())
 
 
 def test_a_foreign_folder_in_the_way_is_refused(recipe, tmp_path):
     (tmp_path / "run" / "clone").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=r"holds no provenance.json"):
-        begin(recipe())
+        run(recipe())
 
 
 def test_a_step_that_cannot_resume_starts_from_an_empty_folder(recipe):
-    cut_off = begin(recipe())
-    (cut_off.partial / "half.txt").write_text("x")
-    again = begin(recipe())
-    assert not (again.partial / "half.txt").exists() and again.runs_before == 0
+    killed(recipe())
+    with open_step(recipe(), "clone") as again:
+        assert list(again.partial.iterdir()) == [] and again.runs_before == 0
 
 
 def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
-    cut_off = begin(recipe(), resumable=True)
-    (cut_off.partial / "shard.txt").write_text("x")
-    again = begin(recipe(), resumable=True)
-    assert (again.partial / "shard.txt").exists() and again.runs_before == 1
-    finish_step(again, counts={})
+    killed(recipe(), resumable=True)
+    with open_step(recipe(), "clone", resumable=True) as again:
+        assert (again.partial / "half.txt").exists() and again.runs_before == 1
+        finish_step(again, counts={})
     assert record.read_provenance(again.output).observed.runs == 2
 
 
@@ -105,9 +107,32 @@ def test_a_step_that_fails_leaves_nothing_behind_but_what_it_can_go_on_from(reci
 
 
 def test_unfinished_work_of_another_run_is_refused(recipe):
-    begin(recipe(), resumable=True)
-    with pytest.raises(ValueError, match="seed: 1 -> 2"):
-        begin(recipe("seed=2"), resumable=True)
+    killed(recipe(), resumable=True)
+    with (
+        pytest.raises(ValueError, match="seed: 1 -> 2"),
+        open_step(recipe("seed=2"), "clone", resumable=True),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_two_processes_never_work_in_the_same_folder(recipe, resumable):
+    with open_step(recipe(), "clone", resumable=resumable) as first:
+        (first.partial / "half.txt").write_text("x")
+        with (
+            pytest.raises(ValueError, match="another process is working in"),
+            open_step(recipe(), "clone", resumable=resumable),
+        ):
+            pass
+        assert (first.partial / "half.txt").exists()
+
+
+def test_a_run_killed_between_its_last_two_moves_is_tidied_when_it_is_found_done(recipe):
+    step = run(recipe())
+    step.progress.write_text("{}")
+    with open_step(recipe(), "clone") as again:
+        assert again.done
+    assert not step.progress.exists()
 
 
 def test_a_missing_input_stops_before_any_work(recipe, tmp_path):
@@ -115,7 +140,7 @@ def test_a_missing_input_stops_before_any_work(recipe, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"`clone.teacher` names '\{data_root\}/techer'"):
         check_external_inputs(bad)
     with pytest.raises(FileNotFoundError, match="`teacher` names"):
-        begin(bad)
+        run(bad)
     assert not (tmp_path / "run").exists()
 
 

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.hub import cached_file
 
 # What `AutoModel.from_pretrained` passes on for finding files; the heads come from the same place as the weights.
-_HUB_KEYS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
+_HUB_KEYS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 _SHARED_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
 
 

@@ -19,6 +19,26 @@ def code_files(model_class: type[MatryoshkaMixin]) -> list[Path]:
     return [folder / f"{model_class.__module__.rpartition('.')[2]}.py", folder / "modeling_matryoshka.py"]
 
 
+def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
+    """Check, before any training, that a folder holds all that `save_model` and the loaders will need.
+
+    Args:
+        folder: A model in the sentence-transformers layout.
+        matryoshka_dims: Widths that will be trained.
+
+    Raises:
+        FileNotFoundError: If a file is missing; without a tokenizer, transformers would make one up.
+        ValueError: If the widths are not distinct and falling, or no class is known for the `model_type`.
+    """
+    for name in ("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no {name}; expected a sentence-transformers model with a fast tokenizer."
+            )
+    _check_widths(matryoshka_dims)
+    _class_for(folder)
+
+
 def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     """Write the trained widths and `auto_map` into config.json, and the model class's code beside it.
 
@@ -29,16 +49,10 @@ def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     Raises:
         ValueError: If the widths are not distinct and falling, or no class is known for the `model_type`.
     """
-    if not matryoshka_dims or list(matryoshka_dims) != sorted(set(matryoshka_dims), reverse=True):
-        raise ValueError(f"`matryoshka_dims` is {list(matryoshka_dims)}, expected distinct widths, largest first.")
+    _check_widths(matryoshka_dims)
+    model_class = _class_for(folder)
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    known = {model_class.config_class.model_type: model_class for model_class in MODEL_CLASSES}
-    if config["model_type"] not in known:
-        raise ValueError(
-            f"{path} has the model_type {config['model_type']!r}; Matryoshka classes exist for {', '.join(known)}."
-        )
-    model_class = known[config["model_type"]]
     files = code_files(model_class)
     config["auto_map"] = {"AutoModel": f"{files[0].stem}.{model_class.__name__}"}
     config["architectures"] = [model_class.native_class().__name__]
@@ -65,3 +79,25 @@ def save_model(model: "SentenceTransformer", folder: Path, matryoshka_dims: Sequ
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tokenizer / name, folder / name)
     write_matryoshka_code(folder, matryoshka_dims)
+
+
+def trained_widths(folder: Path) -> tuple[int, ...] | None:
+    """Return the widths that a model folder declares, largest first; None where it declares none."""
+    dims = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("matryoshka_dims")
+    return None if dims is None else tuple(dims)
+
+
+def _check_widths(matryoshka_dims: Sequence[int]) -> None:
+    """Raise unless the widths are distinct and falling."""
+    if not matryoshka_dims or list(matryoshka_dims) != sorted(set(matryoshka_dims), reverse=True):
+        raise ValueError(f"`matryoshka_dims` is {list(matryoshka_dims)}, expected distinct widths, largest first.")
+
+
+def _class_for(folder: Path) -> type[MatryoshkaMixin]:
+    """Return the model class for a folder's `model_type`."""
+    path = folder / "config.json"
+    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    known = {model_class.config_class.model_type: model_class for model_class in MODEL_CLASSES}
+    if model_type not in known:
+        raise ValueError(f"{path} has the model_type {model_type!r}; Matryoshka classes exist for {', '.join(known)}.")
+    return known[model_type]

@@ -34,7 +34,14 @@ _SETTINGS = {
     "finetune": ("max_length",),
 }
 _STAGE_SETTINGS = ("loss", "matryoshka_dims")
-_TRAINING_SETTINGS = ("num_train_epochs", "per_device_train_batch_size", "learning_rate", "warmup_ratio", "bf16")
+_TRAINING_SETTINGS = (
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "learning_rate",
+    "warmup_steps",
+    "batch_sampler",
+    "bf16",
+)
 _ROLE_NAMES = {"base_model": "base model", "heldout": "held out", "stages": "data"}
 # Sources of one role that are named one by one; more are counted.
 _NAMED_SOURCES = 3

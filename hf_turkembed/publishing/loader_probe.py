@@ -3,6 +3,7 @@
 import argparse
 import importlib.abc
 import json
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -61,10 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != own_folder]
     if not options.with_package:
         sys.meta_path.insert(0, _PackageBlocker())
+    socket.socket.connect = _refuse_network  # type: ignore[assignment,method-assign]
     results = _PROBES[options.kind](options)
     if not options.with_package and _PACKAGE in sys.modules:
         raise RuntimeError(f"{_PACKAGE} was imported by a loader that has to work without it.")
     np.savez(options.output, **results)
+
+
+def _refuse_network(connection: socket.socket, address: Any) -> None:
+    """Stand in for `connect`: what a folder needs to load has to be in the folder."""
+    raise ConnectionRefusedError(f"a loader tried to reach {address!r}; the probe runs with the network off.")
 
 
 def probe_model(options: argparse.Namespace) -> dict[str, Any]:

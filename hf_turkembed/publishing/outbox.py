@@ -43,6 +43,9 @@ def write_to_outbox(staged: Path, outbox: Path, repo_id: str, repo_type: RepoTyp
     target = outbox_path(outbox, repo_id, repo_type)
     # Neither name is a valid repo name, so that no repo is ever taken for one of them.
     partial, replaced = (target.with_name(f".{target.name}.{state}") for state in ("partial", "replaced"))
+    if replaced.exists() and not target.exists():
+        # A run was killed between the two moves at the end: the older version goes back first.
+        os.replace(replaced, target)
     for leftover in (partial, replaced):
         if leftover.exists():
             shutil.rmtree(leftover)

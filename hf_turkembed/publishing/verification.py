@@ -152,6 +152,7 @@ def _environment(home: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HOME": str(home / "hf_home"),
         "HF_HUB_OFFLINE": "1",
+        "HOME": str(home),
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)),
         "PYTHONPATH": os.pathsep.join(roots),
         "TOKENIZERS_PARALLELISM": "false",

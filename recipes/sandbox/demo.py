@@ -68,8 +68,8 @@ def time_lines() -> list[str]:
     """List what every step took."""
     lines = ["seconds, without start-up:"]
     for name, run in RUNS.items():
-        for folder in sorted(run.iterdir(), key=lambda path: path.stat().st_mtime):
-            observed = read_provenance(folder).observed
+        for record in sorted(run.glob("*/provenance.json"), key=lambda path: path.stat().st_mtime):
+            folder, observed = record.parent, read_provenance(record.parent).observed
             per_step = observed.counts.get("seconds_per_step")
             detail = f"  ({observed.counts['steps']} steps of {per_step:.3f} s)" if per_step else ""
             lines.append(f"  {name + ' ' + folder.name:<24}{observed.seconds:>7.1f}{detail}")

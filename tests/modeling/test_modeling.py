@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 from transformers.models.bert.modeling_bert import BertModel
 
 from hf_turkembed import MatryoshkaGemma3TextModel
-from hf_turkembed.modeling.repository import save_model, write_matryoshka_code
+from hf_turkembed.modeling.repository import check_encoder, save_model, write_matryoshka_code
 
 MODEL_TYPES = ("gemma3_text", "gte", "bert")
 
@@ -91,6 +91,20 @@ def test_a_tuple_is_returned_on_request(gemma):
     batch = AutoTokenizer.from_pretrained(gemma)(["Kedi uyuyor."], return_tensors="pt")
     hidden, pooled = AutoModel.from_pretrained(gemma)(**batch, return_dict=False)
     assert hidden.shape[-1] == 32 and pooled.shape == (1, 32)
+
+
+def test_a_repo_in_a_subfolder_is_loaded_with_its_heads(gemma, tmp_path):
+    shutil.copytree(gemma, tmp_path / "sub")
+    batch = AutoTokenizer.from_pretrained(gemma)(list(TEXTS), padding=True, return_tensors="pt")
+    model = AutoModel.from_pretrained(tmp_path, subfolder="sub", truncate_dim=16).eval()
+    torch.testing.assert_close(model(**batch).pooler_output, encode(gemma, 16).pooler_output)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "modules.json"])
+def test_an_encoder_that_lacks_a_file_is_refused_before_training(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"holds no {name}"):
+        check_encoder(copied, (32, 16))
 
 
 def test_an_untrained_width_is_refused_and_the_trained_ones_are_named(gemma):
