@@ -109,6 +109,7 @@ def test_a_step_names_its_inputs_by_digest_and_its_scores_by_theirs(demo):
     assert scored.identity.input("models.distilled").digest == record.digest_path(run_folder / "distill")
 
 
+@pytest.mark.slow
 def test_a_published_repo_that_was_removed_is_published_again(demo):
     folder, *_ = demo
     moved = (folder / "outbox/sandbox/turkembed-sandbox").rename(folder / "moved")
