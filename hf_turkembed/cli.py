@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from hf_turkembed.record import Score
+    from hf_turkembed.scores import ScoreReport
 
 app = typer.Typer(
     name="hf-turkembed",
@@ -79,7 +79,7 @@ def publish(
         repo_id=repo_id,
         license=license,
         languages=language or (),
-        scores=_read_scores(scores),
+        report=_read_report(scores),
         target="hub" if to_hub else "outbox",
         outbox=outbox or Path("outbox"),
         private=private,
@@ -107,7 +107,7 @@ def card(
     from hf_turkembed.publishing.hub import check_repo_id
 
     check_repo_id(repo_id)
-    text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), scores=_read_scores(scores))
+    text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), report=_read_report(scores))
     typer.echo(text, nl=False)
 
 
@@ -164,11 +164,11 @@ def main() -> None:
         sys.exit(1)
 
 
-def _read_scores(folder: Path | None) -> "tuple[Score, ...]":
+def _read_report(folder: Path | None) -> "ScoreReport":
     """Read the scores of a folder, or none."""
-    from hf_turkembed import record
+    from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
 
-    return () if folder is None else record.read_scores(folder / record.SCORES_FILE)
+    return ScoreReport(scores=()) if folder is None else read_scores(folder / SCORES_FILE)
 
 
 def _load_tokenizer(name: str) -> "Tokenizer":
@@ -221,7 +221,7 @@ def _batched(lines: Iterable[str]) -> Iterable[list[str]]:
 
 def _format_rows(rows: list[dict[str, Any]]) -> str:
     """Lay out rows of equal keys as a Markdown table."""
-    from hf_turkembed.publishing.markdown import format_table, format_value
+    from hf_turkembed.markdown import format_table, format_value
 
     header = [key.replace("_", " ") for key in rows[0]]
     return format_table(header, [[format_value(value) for value in row.values()] for row in rows]) + "\n"

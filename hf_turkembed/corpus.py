@@ -151,6 +151,63 @@ def read_pairs(
     return table
 
 
+def read_labelled_pairs(
+    source: Path | HubDataset,
+    *,
+    columns: Sequence[str],
+    labels: Mapping[str, int],
+    rows: int | None = None,
+) -> dict[str, list[Any]]:
+    """Read sentence pairs with one of two labels, such as entailment and contradiction.
+
+    Args:
+        source: A .jsonl or .tsv file, or a dataset.
+        columns: The source's names for sentence1, sentence2 and label.
+        labels: 1 or 0 for each label that counts, by its text; pairs with another label are left out.
+        rows: Read only the first ones that count; None for all.
+
+    Returns:
+        Columns `sentence1`, `sentence2`, and `label`, which is 1 or 0, of equal length.
+
+    Raises:
+        ValueError: If a column is missing, a text is empty, or a label that counts never occurs.
+    """
+    table: dict[str, list[Any]] = {name: [] for name in ("sentence1", "sentence2", "label")}
+    found: set[str] = set()
+    counted = (
+        (number, row) for number, row in enumerate(_rows(source, columns), start=1) if str(row[columns[2]]) in labels
+    )
+    for number, row in islice(counted, rows):
+        for name, column in zip(("sentence1", "sentence2"), columns[:2], strict=True):
+            table[name].append(_text(row[column], source, number, column))
+        found.add(str(row[columns[2]]))
+        table["label"].append(labels[str(row[columns[2]])])
+    if absent := sorted(set(labels) - found):
+        raise ValueError(f"{_name(source)} has no row whose {columns[2]!r} is {absent[0]!r}; correct `labels`.")
+    return table
+
+
+def read_bitext(source: Path | HubDataset, *, columns: Sequence[str], rows: int | None = None) -> dict[str, list[str]]:
+    """Read aligned sentences of two languages.
+
+    Args:
+        source: A .jsonl or .tsv file, or a dataset.
+        columns: The source's names for the two sides.
+        rows: Read only the first ones; None for all.
+
+    Returns:
+        Columns `sentence1` and `sentence2`, of equal length.
+
+    Raises:
+        ValueError: If a column is missing or a text is empty.
+    """
+    table: dict[str, list[str]] = {"sentence1": [], "sentence2": []}
+    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+        for name, column in zip(table, columns, strict=True):
+            table[name].append(_text(row[column], source, number, column))
+    return table
+
+
 def check_row_count(table: Mapping[str, Sequence[Any]], expected: int | None, name: str) -> None:
     """Check that a table has as many rows as are known to be in its source.
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NewType
 
 import yaml
 
+from hf_turkembed.scores import Requirement
 from hf_turkembed.strict_yaml import build, strip_optional
 
 # A Hub id with an optional revision (`org/name`, `org/name@sha`), or a local path, which begins with
@@ -66,8 +67,11 @@ class DatasetConfig:
     source: DataSource
     config: str | None = None
     split: str | None = None
-    # The columns of the file or dataset, in our order: anchor, positive, negative, or sentence1, sentence2, score.
-    columns: tuple[str, str, str]
+    # The columns of the file or dataset, in our order: anchor, positive, negative; or sentence1, sentence2, score;
+    # or sentence1, sentence2, label; or the two sentences of a bitext.
+    columns: tuple[str, ...]
+    # 1 or 0 for each label that counts, such as entailment: 1, contradiction: 0; rows with others are left out.
+    labels: Mapping[str, int] = field(default_factory=dict)
     # The score that means "same meaning"; scores are divided by it.
     highest_score: float = 5.0
     # Number of rows that the data must have, where it is known; None for any.
@@ -164,6 +168,16 @@ class StageConfig:
     # Goes verbatim into SentenceTransformerTrainingArguments.
     training: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Check that the columns fit the loss."""
+        if len(self.train.columns) != 3 or self.train.labels:
+            raise ValueError(f"`train` needs three columns and no labels, not {self.train.columns}.")
+
+    @property
+    def kind(self) -> Literal["sts", "triplets"]:
+        """The kind of rows that the loss takes, as in `SuiteConfig`."""
+        return "triplets" if self.loss == "multiple_negatives_ranking" else "sts"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
@@ -178,9 +192,18 @@ class FinetuneConfig:
 class SuiteConfig:
     """One held-out dataset and how it is scored."""
 
-    kind: Literal["sts", "triplets"]
+    # Graded pairs, triplets, pairs labelled 1 or 0, or aligned sentences of two languages.
+    kind: Literal["sts", "triplets", "pairs", "bitext"]
     data: DatasetConfig
     prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit the kind."""
+        expected = 2 if self.kind == "bitext" else 3
+        if len(self.data.columns) != expected:
+            raise ValueError(f"a suite of the kind `{self.kind}` reads {expected} columns, not {self.data.columns}.")
+        if (self.kind == "pairs") != bool(self.data.labels):
+            raise ValueError("`labels` belongs to a suite of the kind `pairs`, which needs it, and to no other.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +215,31 @@ class ScoreConfig:
     truncate_dims: tuple[int, ...]
     batch_size: int
     precision: Literal["float32", "bfloat16"] = "float32"
+    # Model that the others are compared with, row by row; None for no comparisons.
+    baseline: str | None = None
+    # Models that differ by their seed alone, by a name for the group: their mean and spread are reported.
+    seeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # What the scores have to reach; where one does not, the step fails and nothing is published.
+    require: tuple[Requirement, ...] = ()
+    # Bootstrap resamples for the intervals, and permutations for the comparisons.
+    resamples: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Check that only models and suites of this recipe are named."""
+        named = [*(role for roles in self.seeds.values() for role in roles)]
+        named += [role for entry in self.require for role in (entry.model, entry.at_least) if role is not None]
+        for role in [*named, *([] if self.baseline is None else [self.baseline])]:
+            if role not in self.models:
+                raise ValueError(f"there is no model {role!r} among `models`, which has {', '.join(self.models)}.")
+        for entry in self.require:
+            if entry.suite is not None and entry.suite not in self.suites:
+                raise ValueError(f"`require` names {entry.suite!r}; the suites are {', '.join(self.suites)}.")
+            if entry.truncate_dim is not None and entry.truncate_dim not in self.truncate_dims:
+                raise ValueError(f"`require` names the width {entry.truncate_dim}, which is not in `truncate_dims`.")
+        if small := [group for group, roles in self.seeds.items() if len(roles) < 2]:
+            raise ValueError(f"`seeds.{small[0]}` needs at least two models; one has no spread.")
+        if self.resamples < 1000:
+            raise ValueError(f"`resamples` is {self.resamples}; a 95 % interval needs at least 1,000.")
 
 
 @dataclass(frozen=True, kw_only=True)

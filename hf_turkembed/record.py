@@ -1,12 +1,11 @@
-"""What a step leaves beside its output: provenance (identity and observation), scores, and the chain they form."""
+"""What a step leaves beside its output: provenance (identity and observation), and the chain they form."""
 
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
-SCORES_FILE = "scores.json"
 # Packages whose versions can change what a step computes.
 _RECORDED_PACKAGES = (
     "accelerate",
     "datasets",
     "numpy",
     "peft",
+    "scikit-learn",
     "scipy",
     "sentence-transformers",
     "tokenizers",
@@ -102,59 +101,6 @@ class Provenance:
 
     identity: Identity
     observed: Observed
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreDataset:
-    """The held-out data behind a score."""
-
-    # Hub id or portable name; with its revision or digest as in `Input`.
-    name: str
-    revision: str | None = None
-    digest: str | None = None
-    config: str | None = None
-    split: str | None = None
-    # True for text that a program made up: such scores never enter `model-index`.
-    synthetic: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One measured number with all that is needed to measure it again, or the reason why it is missing."""
-
-    # Role of the model within the scoring run, such as `teacher`, and its digest (local) or revision (Hub).
-    model: str
-    model_digest: str
-    suite: str
-    # Task type in the Hub's vocabulary, such as `semantic-similarity`.
-    task: str
-    dataset: ScoreDataset
-    metric: str
-    # Finite; None where the score is missing, and then `missing` says why.
-    value: float | None
-    # Bounds of the 95 % interval, where one was computed.
-    interval: tuple[float, float] | None = None
-    truncate_dim: int
-    # Full width of the model's embedding.
-    embedding_dim: int
-    prompt: str | None
-    pooling: str
-    precision: str
-    # Pairs or triplets behind the value.
-    rows: int
-    missing: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse NaN and half-missing scores, so that no reader has to."""
-        where = f"score `{self.suite}`/`{self.metric}` of `{self.model}` at {self.truncate_dim} dimensions"
-        if (self.value is None) == (self.missing is None):
-            raise ValueError(f"{where} needs either a value or the reason why it is missing, not both or neither.")
-        if self.value is not None and not math.isfinite(self.value):
-            raise ValueError(f"{where} is {self.value!r}; a score has to be finite or explicitly missing.")
-        if self.interval is not None and not (
-            math.isfinite(sum(self.interval)) and self.interval[0] <= self.interval[1]
-        ):
-            raise ValueError(f"{where} has the interval {self.interval}; expected finite bounds, the lower one first.")
 
 
 def digest_file(path: Path) -> str:
@@ -240,6 +186,20 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not valid JSON ({error}); remove it and run its step again.") from error
 
 
+def read_versioned(path: Path, version: int) -> dict[str, Any]:
+    """Read a JSON object that says which version of its schema it has.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If it is not valid JSON, or of another version.
+    """
+    content = read_json(path)
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != version:
+        raise ValueError(f"{path} has schema version {found!r}, expected {version}; run its step again.")
+    return dict(content)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON through a temporary name, so that a crash leaves the old file or the new one.
 
@@ -283,34 +243,11 @@ def read_provenance(folder: Path) -> Provenance:
         raise FileNotFoundError(
             f"{folder} holds no {PROVENANCE_FILE}; expected the output folder of a step such as `clone` or `distill`."
         )
-    content = _read_versioned(path)
+    content = read_versioned(path, SCHEMA_VERSION)
     try:
         return Provenance(identity=read_identity(content["identity"]), observed=Observed(**content["observed"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove the folder and run its step again.") from error
-
-
-def write_scores(folder: Path, scores: Iterable[Score]) -> None:
-    """Write scores.json into `folder`.
-
-    Raises:
-        ValueError: If a number is not finite.
-    """
-    write_json(folder / SCORES_FILE, {"schema_version": SCHEMA_VERSION, "scores": [as_plain(s) for s in scores]})
-
-
-def read_scores(path: Path) -> tuple[Score, ...]:
-    """Read a scores.json.
-
-    Raises:
-        FileNotFoundError: If `path` does not exist.
-        ValueError: If it was written in another schema version, or is damaged.
-    """
-    content = _read_versioned(path)
-    try:
-        return tuple(_score(entry) for entry in content["scores"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); run the score step again.") from error
 
 
 def read_chain(folder: Path) -> list[Provenance]:
@@ -344,21 +281,6 @@ def read_chain(folder: Path) -> list[Provenance]:
             elif source.record is not None and source.record not in known and damaged:
                 raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
     return chain
-
-
-def _score(entry: Mapping[str, Any]) -> Score:
-    """Build a Score from its JSON form."""
-    interval = None if entry["interval"] is None else (entry["interval"][0], entry["interval"][1])
-    return Score(**{**entry, "dataset": ScoreDataset(**entry["dataset"]), "interval": interval})
-
-
-def _read_versioned(path: Path) -> dict[str, Any]:
-    """Read a JSON object and check its schema version."""
-    content = read_json(path)
-    found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema version {found!r}, expected {SCHEMA_VERSION}; run its step again.")
-    return dict(content)
 
 
 def _canonical_json(value: Any) -> str:

@@ -34,10 +34,9 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
         check_encoder(base, stage.matryoshka_dims)
         model = load_encoder(base, "float32", accelerator.device, config.max_length)
-        kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
         report = finetune(
             model,
-            read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, kind),
+            read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, stage.kind),
             step.partial,
             loss=stage.loss,
             matryoshka_dims=stage.matryoshka_dims,

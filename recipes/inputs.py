@@ -16,7 +16,7 @@ from hf_turkembed import corpus, record
 from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextSource
 from hf_turkembed.modeling.repository import check_encoder
-from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe
+from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe, ScoreConfig
 from hf_turkembed.record import Identity
 from hf_turkembed.step import identify
 
@@ -167,19 +167,24 @@ def labelled_source(recipe: Recipe, identity: Identity, role: str, config: Datas
 def read_labelled(
     recipe: Recipe, identity: Identity, role: str, config: DatasetConfig, kind: str
 ) -> dict[str, list[Any]]:
-    """Read triplets (`kind` "triplets") or scored pairs (any other), with their number of rows checked.
+    """Read labelled text of a suite's kind, with its number of rows checked; "sts" is any scored pairs.
 
     Raises:
         ValueError: If a row is not as expected, or there are more or fewer than the recipe knows of.
     """
     source = labelled_source(recipe, identity, role, config)
-    table: dict[str, list[Any]]
+    columns, rows = config.columns, config.rows
+    table: Mapping[str, list[Any]]
     if kind == "triplets":
-        table = {**corpus.read_triplets(source, columns=config.columns, rows=config.rows)}
+        table = corpus.read_triplets(source, columns=columns, rows=rows)
+    elif kind == "pairs":
+        table = corpus.read_labelled_pairs(source, columns=columns, labels=config.labels, rows=rows)
+    elif kind == "bitext":
+        table = corpus.read_bitext(source, columns=columns, rows=rows)
     else:
-        table = corpus.read_pairs(source, columns=config.columns, highest_score=config.highest_score, rows=config.rows)
+        table = corpus.read_pairs(source, columns=columns, highest_score=config.highest_score, rows=rows)
     corpus.check_row_count(table, config.expected_rows, config.source)
-    return table
+    return {**table}
 
 
 def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
@@ -195,10 +200,10 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
         for stage in recipe.finetune.stages.values():
             if is_there(recipe, base):
                 check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
-            kind = "triplets" if stage.loss == "multiple_negatives_ranking" else "pairs"
             if is_there(recipe, stage.train.source):
-                read_labelled(recipe, nothing, "", stage.train, kind)
+                read_labelled(recipe, nothing, "", stage.train, stage.kind)
     if recipe.score is not None and "score" in steps:
+        check_gate(recipe.score)
         for suite in recipe.score.suites.values():
             if is_there(recipe, suite.data.source):
                 read_labelled(recipe, nothing, "", suite.data, suite.kind)
@@ -206,6 +211,19 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
     for corpus_config in [*corpora, recipe.embed and recipe.embed.corpus]:
         if corpus_config and not corpus_config.dataset and all(is_there(recipe, f) for f in corpus_config.folders):
             text_sources(recipe, nothing, "", corpus_config)
+
+
+def check_gate(config: ScoreConfig) -> None:
+    """Check that what the recipe requires of the scores will be measured.
+
+    Raises:
+        ValueError: If a required metric is none of the suites'.
+    """
+    if config.require:
+        # It brings in torch, which the pipeline itself has no other use for.
+        from hf_turkembed.scoring.gate import check_requirements
+
+        check_requirements(config.require, {name: suite.kind for name, suite in config.suites.items()})
 
 
 def is_there(recipe: Recipe, source: str) -> bool:

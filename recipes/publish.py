@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.publishing import publish_folder
-from hf_turkembed.record import SCORES_FILE, as_plain, read_scores, write_json
+from hf_turkembed.record import as_plain, write_json
+from hf_turkembed.scores import SCORES_FILE, read_scores
 from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, read_recipe
 
@@ -19,14 +20,14 @@ def main() -> None:
         config = recipe.publish
         if step.done or config is None:
             return
-        scores = read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE)
+        report = read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE)
         published = [
             publish_folder(
                 recipes.local_path(recipe, repo.folder),
                 repo_id=repo.repo_id,
                 license=config.license,
                 languages=config.languages,
-                scores=scores,
+                report=report,
                 target=config.target,
                 outbox=Path(config.outbox),
                 private=config.private,

@@ -3,52 +3,95 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/score.py RECIPE [section.key=value ...]
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import trained_widths
 from hf_turkembed.recipe import Recipe, ScoreConfig
-from hf_turkembed.record import SCORES_FILE, Identity, ScoreDataset, write_scores
-from hf_turkembed.scoring import Suite, score_model
+from hf_turkembed.record import Identity
+from hf_turkembed.score_tables import format_report
+from hf_turkembed.scores import SCORES_FILE, Resampling, ScoreDataset, ScoreReport, read_scores, write_scores
+from hf_turkembed.scoring import ScoredModel, Suite, score_models
+from hf_turkembed.scoring.gate import judge
+from hf_turkembed.scoring.plots import plot_scores
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+from inputs import check_gate, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
 
 def main() -> None:
-    """Run the step."""
+    """Run the step; it fails after its report is written where the recipe's requirements are not met."""
     recipe = read_recipe(__doc__ or "", "score")
     with clear_errors():
         accelerator = start_process_group()
+        config: ScoreConfig = recipes.section_of(recipe, "score")
+        check_gate(config)
         with open_step(recipe, "score", group=accelerator) as step:
-            config = recipe.score
-            if step.done or config is None:
-                return
-            suites = read_suites(recipe, step.identity, config)
-            models = {
-                role: fetch(recipe, step.identity, f"models.{role}", source) for role, source in config.models.items()
-            }
-            widths = choose_widths(models, config.truncate_dims)
-            scores = []
-            for role, folder in models.items():
-                found = step.identity.input(f"models.{role}")
-                model = load_encoder(folder, config.precision, accelerator.device)
-                for suite in suites:
-                    scores += score_model(
-                        model,
-                        suite,
-                        accelerator,
-                        role=role,
-                        digest=found.digest or found.revision or "",
-                        truncate_dims=widths[role],
-                        batch_size=config.batch_size,
-                        precision=config.precision,
-                    )
-            if accelerator.is_main_process:
-                write_scores(step.partial, scores)
-                counts = {"models": list(config.models), "scores": len(scores)}
-                finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=(SCORES_FILE,))
+            if step.done:
+                report = read_scores(step.output / SCORES_FILE)
+            else:
+                report = measure(recipe, step.identity, config, accelerator)
+                if accelerator.is_main_process:
+                    write_report(step.partial, report)
+                    counts = {"models": list(config.models), "scores": len(report.scores)}
+                    finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=(SCORES_FILE,))
         accelerator.end_training()
+        if accelerator.is_main_process:
+            sys.stdout.write(format_report(report))
+        report.check_gate()
+
+
+def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator: Any) -> ScoreReport:
+    """Score all models of a recipe on all its suites."""
+    suites = read_suites(recipe, identity, config)
+    folders = {role: fetch(recipe, identity, f"models.{role}", source) for role, source in config.models.items()}
+    widths = choose_widths(folders, config.truncate_dims)
+    report = score_models(
+        [
+            ScoredModel(
+                role=role,
+                digest=_version_of(identity, role),
+                load=partial(load_encoder, folder, config.precision, accelerator.device),
+                truncate_dims=widths[role],
+                precision=config.precision,
+            )
+            for role, folder in folders.items()
+        ],
+        suites,
+        accelerator,
+        batch_size=config.batch_size,
+        resampling=Resampling(resamples=config.resamples, seed=recipe.seed),
+        baseline=config.baseline,
+        seed_groups=config.seeds,
+    )
+    return replace(report, command=reproduce_command(recipe), verdicts=judge(config.require, report.scores))
+
+
+def write_report(folder: Path, report: ScoreReport) -> None:
+    """Write the scores as JSON, as a table, and as a figure."""
+    write_scores(folder, report)
+    (folder / "scores.md").write_text(format_report(report), encoding="utf-8")
+    plot_scores(report, folder / "scores.png")
+
+
+def reproduce_command(recipe: Recipe) -> str:
+    """Return the command that measures the scores again, without a path of this machine."""
+    path, *overrides = sys.argv[1:]
+    below = Path(path).resolve()
+    root = Path(__file__).resolve().parents[1]
+    shown = below.relative_to(root).as_posix() if below.is_relative_to(root) else below.name
+    words = [f"accelerate launch --config_file accelerate_configs/{recipe.topology}.yaml recipes/score.py {shown}"]
+    return " ".join([*words, *map(portable_override, overrides)])
+
+
+def portable_override(override: str) -> str:
+    """Return an override of the command line, a path of this machine replaced by DIR."""
+    key, _, value = override.partition("=")
+    return f"{key}=DIR" if recipes.portable_name(value) != value or key == "data_root" else override
 
 
 def choose_widths(models: Mapping[str, Path], truncate_dims: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -68,6 +111,12 @@ def choose_widths(models: Mapping[str, Path], truncate_dims: Sequence[int]) -> d
         role: tuple(width for width in truncate_dims if widths is None or width in widths)
         for role, widths in declared.items()
     }
+
+
+def _version_of(identity: Identity, role: str) -> str:
+    """Return the digest or the revision of a model."""
+    found = identity.input(f"models.{role}")
+    return found.digest or found.revision or ""
 
 
 def read_suites(recipe: Recipe, identity: Identity, config: ScoreConfig) -> list[Suite]:

@@ -16,6 +16,7 @@ from samples import ROOT
 
 from hf_turkembed import record
 from hf_turkembed.recipe import load_recipe
+from hf_turkembed.scores import read_scores
 
 pytestmark = pytest.mark.launch
 
@@ -97,7 +98,7 @@ def test_sandbox_scores_stand_in_the_card_and_never_in_its_model_index(demo, nam
     card = ModelCard.load(folder / "outbox" / name / "README.md")
     assert "model-index" not in card.data.to_dict() and "eval_results" not in card.data.to_dict()
     assert "made up by the sandbox grammar" in card.text
-    scores = record.read_scores(folder / "outbox" / name / "scores.json")
+    scores = read_scores(folder / "outbox" / name / "scores.json").scores
     assert scores and all(score.dataset.synthetic for score in scores)
 
 

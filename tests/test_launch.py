@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 
 from hf_turkembed import record
+from hf_turkembed.scores import read_scores
 
 pytestmark = pytest.mark.launch
 
@@ -142,7 +143,7 @@ def test_two_processes_distil_the_same_student_as_one(runs):
 
 
 def test_two_processes_measure_the_same_scores_as_one(runs):
-    one, two = (record.read_scores(folder / "score" / "scores.json") for folder in runs)
+    one, two = (read_scores(folder / "score" / "scores.json").scores for folder in runs)
     assert len(one) == 2 * len(DIMS) * 3
     for left, right in zip(one, two, strict=True):
         assert (left.model, left.suite, left.metric, left.truncate_dim) == (

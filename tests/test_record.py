@@ -1,4 +1,4 @@
-"""Records: identities that compare, scores that refuse NaN, chains that are found again."""
+"""Records: identities that compare, chains that are found again."""
 
 import json
 import shutil
@@ -7,27 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hf_turkembed import record
-from hf_turkembed.record import Identity, Input, Observed, Provenance, Score, ScoreDataset
+from hf_turkembed.record import Identity, Input, Observed, Provenance
 
 IDENTITY = Identity(step="clone", recipe={"max_length": 512, "dims": (2, 1)}, inputs=(), code="0.1.0", seed=1)
 OBSERVED = Observed(
     finished="2026-01-01T00:00:00Z", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={}, counts={"rows": 3}
-)
-SCORE = Score(
-    model="teacher",
-    model_digest="ab",
-    suite="sts",
-    task="semantic-similarity",
-    dataset=ScoreDataset(name="x", digest="cd", split="dev"),
-    metric="spearman_cosine",
-    value=0.5,
-    interval=(0.4, 0.6),
-    truncate_dim=64,
-    embedding_dim=128,
-    prompt=None,
-    pooling="mean",
-    precision="float32",
-    rows=10,
 )
 
 
@@ -55,34 +39,6 @@ def test_an_input_is_found_by_its_role():
     assert identity.input("teacher").name == "t"
     with pytest.raises(ValueError, match="has no input `student`"):
         identity.input("student")
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_score_that_is_not_finite_is_refused(value):
-    with pytest.raises(ValueError, match="finite or explicitly missing"):
-        replace(SCORE, value=value)
-
-
-def test_a_score_is_either_there_or_missing_with_a_reason():
-    with pytest.raises(ValueError, match="either a value or the reason"):
-        replace(SCORE, value=None)
-    with pytest.raises(ValueError, match="either a value or the reason"):
-        replace(SCORE, missing="no data")
-    assert replace(SCORE, value=None, missing="constant scores").missing == "constant scores"
-
-
-@pytest.mark.parametrize("interval", [(0.1, float("nan")), (0.6, 0.4)])
-def test_an_interval_has_finite_bounds_in_order(interval):
-    with pytest.raises(ValueError, match="finite bounds, the lower one first"):
-        replace(SCORE, interval=interval)
-
-
-def test_scores_survive_their_file(tmp_path):
-    record.write_scores(tmp_path, [SCORE, replace(SCORE, value=None, interval=None, missing="why")])
-    assert record.read_scores(tmp_path / "scores.json") == (
-        SCORE,
-        replace(SCORE, value=None, interval=None, missing="why"),
-    )
 
 
 def test_a_number_that_is_not_finite_never_reaches_a_record(tmp_path):

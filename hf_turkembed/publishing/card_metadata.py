@@ -5,9 +5,10 @@ from typing import Any
 
 from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
+from hf_turkembed.markdown import format_name
 from hf_turkembed.publishing import lineage
-from hf_turkembed.publishing.markdown import format_name
-from hf_turkembed.record import Provenance, Score
+from hf_turkembed.record import Provenance
+from hf_turkembed.scores import Score
 
 # The Hub's keys that the cards use; a misspelt key would be accepted by the card classes and never read.
 ALLOWED_KEYS = frozenset(

@@ -8,12 +8,14 @@ from typing import Any
 import jinja2
 
 from hf_turkembed import record as records
-from hf_turkembed.publishing import card_metadata, history, lineage, score_tables
-from hf_turkembed.record import Provenance, Score
+from hf_turkembed import score_tables
+from hf_turkembed.publishing import card_metadata, history, lineage
+from hf_turkembed.record import Provenance
+from hf_turkembed.scores import ScoreReport
 
 
 def render_card(
-    folder: Path, *, repo_id: str, license: str | None, languages: Sequence[str], scores: Sequence[Score]
+    folder: Path, *, repo_id: str, license: str | None, languages: Sequence[str], report: ScoreReport
 ) -> str:
     """Render the README.md of a folder that a step wrote.
 
@@ -22,8 +24,8 @@ def render_card(
         repo_id: `org/name` on the Hub.
         license: Hub licence id, or None where nobody has stated one.
         languages: ISO 639 codes; none for those of the corpus in the records.
-        scores: Scores of the run. The ones whose `model_digest` is the digest of `folder` are this model's own, the
-            others stand beside them.
+        report: Scores of the run, or an empty report. The ones whose `model_digest` is the digest of `folder` are this
+            model's own, the others stand beside them.
 
     Returns:
         The card; the same arguments and records give the same text.
@@ -46,7 +48,7 @@ def render_card(
         "papers": history.papers(chain),
     }
     if kind == "model":
-        values = _model_values(folder, chain, repo_id, license, languages, scores)
+        values = _model_values(folder, chain, repo_id, license, languages, report)
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.tokenizer_limits(chain)}
@@ -62,13 +64,14 @@ def _model_values(
     repo_id: str,
     license: str | None,
     languages: Sequence[str],
-    scores: Sequence[Score],
+    report: ScoreReport,
 ) -> dict[str, Any]:
     """Prepare what only a model's card shows."""
     digest = records.digest_path(folder)
-    roles = score_tables.own_roles(scores, digest)
-    own = [score for score in scores if score.model in roles[:1]]
-    shown = scores if own else ()
+    roles = score_tables.own_roles(report.scores, digest)
+    own = [score for score in report.scores if score.model in roles[:1]]
+    shown = report.scores if own else ()
+    compared = [comparison for comparison in report.comparisons if comparison.model in roles[:1]]
     real = [score for score in shown if not score.dataset.synthetic]
     synthetic = [score for score in shown if score.dataset.synthetic]
     widths = lineage.trained_widths(chain[0])
@@ -84,8 +87,11 @@ def _model_values(
         "example_width": next((width for width in widths if 2 * width <= widths[0]), widths[-1]),
         "real_scores": score_tables.format_scores(real, digest) if real else None,
         "synthetic_scores": score_tables.format_scores(synthetic, digest) if synthetic else None,
-        "has_intervals": any(score.interval is not None for score in shown),
+        "comparisons": score_tables.format_comparisons(compared) if compared else None,
+        "comparison_count": len(report.comparisons),
         "conditions": score_tables.format_conditions(shown),
+        "resampling": score_tables.describe_resampling(report.resampling) if own and report.resampling else None,
+        "command": report.command if own else None,
         "limits": limits,
     }
 

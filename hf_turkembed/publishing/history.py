@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_turkembed import record as records
-from hf_turkembed.publishing import lineage
-from hf_turkembed.publishing.markdown import (
+from hf_turkembed.markdown import (
     format_name,
     format_seconds,
     format_settings,
@@ -14,6 +13,7 @@ from hf_turkembed.publishing.markdown import (
     format_table,
     format_value,
 )
+from hf_turkembed.publishing import lineage
 from hf_turkembed.record import Input, Provenance
 
 # The settings of each step that a reader of a card asks for; all of them are in provenance.json.

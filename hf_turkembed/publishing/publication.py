@@ -14,7 +14,7 @@ from hf_turkembed.publishing.hub import PlannedFile
 from hf_turkembed.publishing.outbox import outbox_path, write_to_outbox
 from hf_turkembed.publishing.staging import stage_folder
 from hf_turkembed.publishing.verification import Verification, verify_folder
-from hf_turkembed.record import Score
+from hf_turkembed.scores import ScoreReport
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def publish_folder(
     repo_id: str,
     license: str | None,
     languages: Sequence[str],
-    scores: Sequence[Score],
+    report: ScoreReport,
     target: Literal["outbox", "hub"] = "outbox",
     outbox: Path = Path("outbox"),
     private: bool = False,
@@ -52,7 +52,7 @@ def publish_folder(
         repo_id: `org/name`.
         license: Hub licence id, or None where nobody has stated one.
         languages: ISO 639 codes; none for those of the corpus in the records.
-        scores: Scores of the run.
+        report: Scores of the run, or an empty report.
         target: The local outbox, or the Hub, which needs an access token.
         outbox: Root of the outbox.
         private: Whether a new Hub repo is private.
@@ -63,20 +63,22 @@ def publish_folder(
         Where it went, its files, and the verification it passed.
 
     Raises:
-        ValueError: If the folder must not be published as it is, or fails verification; nothing was published.
+        ValueError: If a score misses what the recipe required of it, the folder must not be published as it is, or
+            it fails verification; nothing was published.
         FileNotFoundError: If the folder has no record.
         PermissionError: If the target is the Hub and there is no access token.
         OSError: If the outbox or the Hub cannot be written.
     """
     hub.check_repo_id(repo_id)
+    report.check_gate()
     if target == "hub" and not dry_run:
         hub.check_token()
     step = records.read_provenance(folder).identity.step
     repo_type = lineage.repo_type_of(lineage.kind_of_step(step))
-    card = render_card(folder, repo_id=repo_id, license=license, languages=languages, scores=scores)
+    card = render_card(folder, repo_id=repo_id, license=license, languages=languages, report=report)
     with tempfile.TemporaryDirectory(prefix="hf_turkembed_stage_") as scratch:
         staged = Path(scratch, repo_id.partition("/")[2])
-        stage_folder(folder, staged, card=card, scores=scores)
+        stage_folder(folder, staged, card=card, report=report)
         verification = verify_folder(staged)
         if not verification.passed:
             raise ValueError(

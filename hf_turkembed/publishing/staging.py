@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hf_turkembed import record as records
-from hf_turkembed.record import Score
+from hf_turkembed.scores import ScoreReport, write_scores
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +27,14 @@ _TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 
 
-def stage_folder(folder: Path, staged: Path, *, card: str, scores: Sequence[Score]) -> None:
+def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) -> None:
     """Write the repo that a step's folder becomes: its files, the card, the scores, and the code of its model class.
 
     Args:
         folder: Output folder of a step; it is not changed.
         staged: New folder; what it holds after an error is to be thrown away.
         card: Text of README.md, which replaces the one sentence-transformers writes.
-        scores: Scores of the run, for scores.json; none for no such file.
+        report: Scores of the run, for scores.json; an empty one for no such file.
 
     Raises:
         ValueError: If a file must not be published (the message names it), or a text file holds a path of this
@@ -48,8 +48,8 @@ def stage_folder(folder: Path, staged: Path, *, card: str, scores: Sequence[Scor
         _place(folder / name, staged / name)
     restore_model_code(staged)
     (staged / CARD_FILE).write_text(card, encoding="utf-8")
-    if scores:
-        records.write_scores(staged, scores)
+    if report.scores:
+        write_scores(staged, report)
     check_texts(staged, _private_paths(folder))
 
 

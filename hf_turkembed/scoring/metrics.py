@@ -1,8 +1,12 @@
-"""Metrics on embeddings, each a function of arrays."""
+"""Metrics on embeddings and on similarities, each a function of arrays; the numbers are scipy's and scikit-learn's."""
+
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
+
+Similarity = Literal["cosine", "dot", "euclidean"]
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
 
 
 def truncate(embeddings: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
@@ -11,55 +15,178 @@ def truncate(embeddings: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     Raises:
         ValueError: If `dim` is wider than the embeddings, or a row is not finite or zero.
     """
-    if dim > embeddings.shape[1]:
-        raise ValueError(f"width {dim} was asked for, but the embeddings have {embeddings.shape[1]} dimensions.")
-    cut = embeddings[:, :dim]
-    norms = np.linalg.norm(cut, axis=1, keepdims=True)
-    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
-    if bad.size:
-        raise ValueError(f"{bad.size} embeddings are zero or not finite at width {dim}, the first is row {bad[0]}.")
-    scaled: NDArray[np.float32] = cut / norms
+    return _normalise(first_dims(embeddings, dim))
+
+
+def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
+    """Return the first `dim` columns of `(n, embedding_dim)`, all of them for None, as float32.
+
+    Raises:
+        ValueError: If the rows differ in length, or `dim` is wider than they are.
+    """
+    array = np.asarray(embeddings, dtype=np.float32)
+    if array.ndim != 2:
+        raise ValueError(f"embeddings of shape {array.shape}; expected one row of equal length for each text.")
+    if dim is not None and dim > array.shape[1]:
+        raise ValueError(f"width {dim} was asked for, but the embeddings have {array.shape[1]} dimensions.")
+    return array[:, :dim]
+
+
+def similarities(
+    embeddings1: NDArray[np.floating], embeddings2: NDArray[np.floating], similarity: Similarity
+) -> NDArray[np.float64]:
+    """Compare row with row; larger means more alike, so that a distance is negative.
+
+    Args:
+        embeddings1: `(pairs, dim)`, of any norm.
+        embeddings2: `(pairs, dim)`.
+        similarity: How to compare.
+
+    Returns:
+        `(pairs,)`.
+
+    Raises:
+        ValueError: If the shapes differ, or a row is not finite, or zero where its direction is needed.
+    """
+    if embeddings1.shape != embeddings2.shape:
+        raise ValueError(f"embeddings of shapes {embeddings1.shape} and {embeddings2.shape} are not pairs.")
+    if similarity == "cosine":
+        embeddings1, embeddings2 = _normalise(embeddings1), _normalise(embeddings2)
+    else:
+        for embeddings in (embeddings1, embeddings2):
+            _check_rows(np.isfinite(embeddings).all(axis=1), "not finite")
+    if similarity == "euclidean":
+        distances: NDArray[np.float64] = -np.linalg.norm(embeddings1.astype(np.float64) - embeddings2, axis=1)
+        return distances
+    products: NDArray[np.float64] = np.einsum("ij,ij->i", embeddings1, embeddings2, dtype=np.float64)
+    return products
+
+
+def spearman(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    """Return Spearman's rank correlation of two `(rows,)` arrays.
+
+    Raises:
+        ValueError: If it is undefined: fewer than three rows, or one side all the same.
+    """
+    from scipy import stats
+
+    _check_correlation(values, targets)
+    return float(stats.spearmanr(values, targets).statistic)
+
+
+def pearson(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    """Return Pearson's correlation of two `(rows,)` arrays.
+
+    Raises:
+        ValueError: If it is undefined: fewer than three rows, or one side all the same.
+    """
+    from scipy import stats
+
+    _check_correlation(values, targets)
+    return float(stats.pearsonr(values, targets).statistic)
+
+
+def average_precision(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    """Return the average precision of ranking rows by `values`, `targets` being 1 for those to be found and else 0.
+
+    Raises:
+        ValueError: If it is undefined: fewer than three rows, or all of one kind.
+    """
+    from sklearn.metrics import average_precision_score
+
+    _check_rows_enough(len(values))
+    if np.ptp(targets) == 0:
+        raise ValueError("all pairs have the same label; their average precision is undefined.")
+    return float(average_precision_score(targets, values))
+
+
+def mean(values: NDArray[np.float64], targets: NDArray[np.float64] | None = None) -> float:
+    """Return the mean of `(rows,)`, such as an accuracy of rows that are 1 or 0.
+
+    Raises:
+        ValueError: If there are fewer than three rows.
+    """
+    _check_rows_enough(len(values))
+    return float(values.mean())
+
+
+def closer_positives(
+    anchors: NDArray[np.floating],
+    positives: NDArray[np.floating],
+    negatives: NDArray[np.floating],
+    similarity: Similarity,
+) -> NDArray[np.float64]:
+    """Tell for each triplet whether its positive is more alike to the anchor than its negative is: 1, or else 0.
+
+    Args:
+        anchors: `(triplets, dim)`, of any norm.
+        positives: `(triplets, dim)`.
+        negatives: `(triplets, dim)`.
+        similarity: How to compare.
+
+    Returns:
+        `(triplets,)`; a tie counts as 0.
+
+    Raises:
+        ValueError: If the shapes differ, or a row is not finite, or zero where its direction is needed.
+    """
+    nearer = similarities(anchors, positives, similarity) > similarities(anchors, negatives, similarity)
+    return nearer.astype(np.float64)
+
+
+def nearest_rows(queries: NDArray[np.float32], candidates: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Find for each query the candidate of the highest cosine, the first of several.
+
+    Args:
+        queries: `(queries, dim)` of unit L2 norm.
+        candidates: `(candidates, dim)` of unit L2 norm.
+
+    Returns:
+        `(queries,)`, rows of `candidates`.
+    """
+    # A block of the similarity matrix at a time: memory does not grow with the product of the two sides.
+    block = max(1, (1 << 24) // max(1, len(candidates)))
+    found = [(queries[row : row + block] @ candidates.T).argmax(axis=1) for row in range(0, len(queries), block)]
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def retrieval_f1(found: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the F1 of each row of a bitext as a class of its own, where row i was to be found for query i.
+
+    Their mean is the weighted F1 that bitext mining reports: a row found for its own query and for `k` others has
+    recall 1 and precision `1 / (1 + k)`.
+
+    Args:
+        found: `(rows,)`, the row found for each query.
+    """
+    times_found = np.bincount(found, minlength=len(found))
+    right = found == np.arange(len(found))
+    return np.where(right, 2 / (1 + np.maximum(times_found, 1)), 0.0)
+
+
+def _normalise(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Scale rows to unit L2 norm."""
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    _check_rows((np.isfinite(norms) & (norms > 0)).all(axis=1), "zero or not finite")
+    scaled: NDArray[np.float32] = embeddings / norms
     return scaled
 
 
-def pair_correlations(
-    embeddings1: NDArray[np.float32], embeddings2: NDArray[np.float32], scores: NDArray[np.float64]
-) -> dict[str, float]:
-    """Correlate cosine similarity with graded scores.
+def _check_rows(good: NDArray[np.bool_], fault: str) -> None:
+    """Raise unless all rows are good."""
+    bad = np.flatnonzero(~good)
+    if bad.size:
+        raise ValueError(f"{bad.size} embeddings are {fault}, the first is row {bad[0]}.")
 
-    Args:
-        embeddings1: `(pairs, dim)`, rows of unit L2 norm.
-        embeddings2: `(pairs, dim)`, rows of unit L2 norm.
-        scores: `(pairs,)`.
 
-    Raises:
-        ValueError: If there are fewer than three pairs, or either side is constant, so that no correlation exists.
-    """
-    cosines = np.einsum("ij,ij->i", embeddings1, embeddings2, dtype=np.float64)
-    if len(scores) < 3:
-        raise ValueError(f"{len(scores)} pairs; a correlation needs at least three.")
-    if np.ptp(scores) == 0 or np.ptp(cosines) == 0:
+def _check_rows_enough(rows: int) -> None:
+    """Raise unless there are three rows."""
+    if rows < 3:
+        raise ValueError(f"{rows} rows; a score needs at least three.")
+
+
+def _check_correlation(values: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+    """Raise unless a correlation of two arrays is defined."""
+    _check_rows_enough(len(values))
+    if np.ptp(values) == 0 or np.ptp(targets) == 0:
         raise ValueError("the scores or the similarities are all the same; their correlation is undefined.")
-    return {
-        "spearman_cosine": float(stats.spearmanr(cosines, scores).statistic),
-        "pearson_cosine": float(stats.pearsonr(cosines, scores).statistic),
-    }
-
-
-def triplet_accuracy(
-    anchors: NDArray[np.float32], positives: NDArray[np.float32], negatives: NDArray[np.float32]
-) -> dict[str, float]:
-    """Return the share of triplets whose positive is nearer to the anchor, by cosine, than the negative.
-
-    Args:
-        anchors: `(triplets, dim)`, rows of unit L2 norm, as are the others.
-        positives: `(triplets, dim)`.
-        negatives: `(triplets, dim)`.
-
-    Raises:
-        ValueError: If there is no triplet.
-    """
-    if len(anchors) == 0:
-        raise ValueError("there is no triplet to score.")
-    nearer = np.einsum("ij,ij->i", anchors, positives) > np.einsum("ij,ij->i", anchors, negatives)
-    return {"accuracy_cosine": float(nearer.mean())}

@@ -1,7 +1,7 @@
-"""Scores a model on held-out text: each distinct sentence encoded once, every width from that one pass."""
+"""Held-out data, and what a model makes of it: each distinct text encoded once, every width from that one pass."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,15 +9,14 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from hf_turkembed.record import Score, ScoreDataset
-from hf_turkembed.scoring.metrics import pair_correlations, triplet_accuracy, truncate
+from hf_turkembed.scores import ScoreDataset
+from hf_turkembed.scoring import metrics
+from hf_turkembed.scoring.resampling import AVERAGE_PRECISION, MEAN, PEARSON, SPEARMAN, Sample
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Task types in the Hub's vocabulary.
-_TASKS = {"sts": "semantic-similarity", "triplets": "triplet"}
-_TEXT_COLUMNS = {"sts": ("sentence1", "sentence2"), "triplets": ("anchor", "positive", "negative")}
+SuiteKind = Literal["sts", "triplets", "pairs", "bitext"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,85 +24,82 @@ class Suite:
     """One held-out dataset, read."""
 
     name: str
-    kind: Literal["sts", "triplets"]
-    # Columns as `corpus.read_pairs` or `corpus.read_triplets` return them.
+    kind: SuiteKind
+    # Columns as the readers of `corpus` return them.
     table: Mapping[str, Sequence[Any]]
     dataset: ScoreDataset
     # Name of one of the model's prompts, or none.
     prompt: str | None
 
 
-def score_model(
-    model: "SentenceTransformer",
-    suite: Suite,
-    accelerator: Accelerator,
-    *,
-    role: str,
-    digest: str,
-    truncate_dims: Sequence[int],
-    batch_size: int,
-    precision: str,
-) -> list[Score]:
-    """Score one model on one suite at every width.
+@dataclass(frozen=True, kw_only=True)
+class KindOfSuite:
+    """How one kind of suite is measured."""
+
+    # Task type in the Hub's vocabulary.
+    task: str
+    # Columns of the table that hold text.
+    text_columns: tuple[str, ...]
+    # (embeddings of each text column, table) -> the rows behind each metric; embeddings are `(rows, dim)`, unit norm.
+    samples: Callable[[Sequence[NDArray[np.float32]], Mapping[str, Sequence[Any]]], dict[str, Sample]]
+    # Names of the metrics, the main one first.
+    metrics: tuple[str, ...]
+
+
+def encode_suite(
+    model: "SentenceTransformer", suite: Suite, accelerator: Accelerator, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """Encode each distinct text of a suite once, at full width.
 
     Args:
         model: Gives embeddings of `(texts, embedding_dim)`.
         suite: The held-out data.
-        accelerator: Each process encodes its share; all of them return the same scores.
-        role: Name of the model in this run, such as `teacher`.
-        digest: Digest or revision of the model, for the record.
-        truncate_dims: Widths to score.
+        accelerator: Each process encodes its share; all of them return the same.
         batch_size: Texts of one forward pass.
-        precision: Precision of the forward pass, for the record.
+
+    Returns:
+        For each text column `(rows, embedding_dim)`, of unit L2 norm.
 
     Raises:
-        ValueError: If a width is wider than the embedding, the model has no such prompt, or an embedding is not
-            finite. A correlation that does not exist is no error but an explicitly missing score.
+        ValueError: If the model has no such prompt, or the embedding of a text is zero or not finite.
     """
-    columns = _TEXT_COLUMNS[suite.kind]
     if suite.prompt is not None and suite.prompt not in model.prompts:
-        raise ValueError(f"`{role}` has no prompt {suite.prompt!r}; it has {', '.join(model.prompts) or 'none'}.")
-    texts = sorted({text for column in columns for text in suite.table[column]})
+        raise ValueError(
+            f"suite `{suite.name}` asks for the prompt {suite.prompt!r}; the model has "
+            f"{', '.join(model.prompts) or 'none'}."
+        )
+    columns = [suite.table[column] for column in KINDS[suite.kind].text_columns]
+    texts = sorted({text for column in columns for text in column})
     embeddings = _encode(model, texts, suite.prompt, batch_size, accelerator)
+    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
+    if bad.size:
+        raise ValueError(
+            f"suite `{suite.name}`: the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not "
+            f"finite, the first is {texts[bad[0]][:60]!r}; float16 overflows in some models, use bfloat16 or float32."
+        )
     row_of = {text: row for row, text in enumerate(texts)}
-    rows = {column: np.array([row_of[text] for text in suite.table[column]]) for column in columns}
-    scores: list[Score] = []
-    for dim in truncate_dims:
-        values, missing = _measure(suite, truncate(embeddings, dim), rows)
-        scores += [
-            Score(
-                model=role,
-                model_digest=digest,
-                suite=suite.name,
-                task=_TASKS[suite.kind],
-                dataset=suite.dataset,
-                metric=metric,
-                value=value,
-                truncate_dim=dim,
-                embedding_dim=embeddings.shape[1],
-                prompt=suite.prompt,
-                pooling=_pooling_mode(model),
-                precision=precision,
-                rows=len(suite.table[columns[0]]),
-                missing=missing,
-            )
-            for metric, value in values.items()
-        ]
-    return scores
+    return [embeddings[[row_of[text] for text in column]] for column in columns]
 
 
-def _measure(
-    suite: Suite, embeddings: NDArray[np.float32], rows: Mapping[str, NDArray[np.int64]]
-) -> tuple[dict[str, float | None], str | None]:
-    """Compute a suite's metrics from the embeddings of its distinct texts; or say why they do not exist."""
-    sides = [embeddings[rows[column]] for column in _TEXT_COLUMNS[suite.kind]]
-    try:
-        if suite.kind == "sts":
-            return {**pair_correlations(sides[0], sides[1], np.asarray(suite.table["score"], dtype=np.float64))}, None
-        return {**triplet_accuracy(sides[0], sides[1], sides[2])}, None
-    except ValueError as error:
-        metrics = ("spearman_cosine", "pearson_cosine") if suite.kind == "sts" else ("accuracy_cosine",)
-        return dict.fromkeys(metrics), str(error)
+def measure_suite(suite: Suite, embeddings: Sequence[NDArray[np.float32]], dim: int) -> dict[str, Sample]:
+    """Reduce a suite to the rows behind each of its metrics, at one width.
+
+    Args:
+        suite: The held-out data.
+        embeddings: What `encode_suite` gave.
+        dim: Width, at most that of the embeddings.
+
+    Raises:
+        ValueError: If the width is wider than the embeddings, or a truncated embedding is zero.
+    """
+    cut = [metrics.truncate(column, dim) for column in embeddings]
+    return KINDS[suite.kind].samples(cut, suite.table)
+
+
+def pooling_mode(model: "SentenceTransformer") -> str:
+    """Return the name of a model's pooling, for the record."""
+    modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
+    return str(modes[0]) if modes else "none"
 
 
 def _encode(
@@ -124,13 +120,82 @@ def _encode(
         show_progress_bar=accelerator.is_main_process and sys.stderr.isatty(),
     )
     gathered = gather_object([(share, np.asarray(encoded, dtype=np.float32))])
-    result = np.empty((len(texts), gathered[0][1].shape[1]), dtype=np.float32)
+    # A process without a share has vectors without a width.
+    result = np.empty((len(texts), max(vectors.shape[-1] for _, vectors in gathered)), dtype=np.float32)
     for positions, vectors in gathered:
-        result[positions] = vectors
+        if positions:
+            result[positions] = vectors
     return result
 
 
-def _pooling_mode(model: "SentenceTransformer") -> str:
-    """Return the name of the model's pooling, for the record."""
-    modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
-    return str(modes[0]) if modes else "none"
+def _sts_samples(embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]) -> dict[str, Sample]:
+    """Correlate cosine similarity with graded scores."""
+    values = metrics.similarities(embeddings[0], embeddings[1], "cosine")
+    targets = np.asarray(table["score"], dtype=np.float64)
+    return {
+        "spearman_cosine": Sample(statistic=SPEARMAN, values=values, targets=targets),
+        "pearson_cosine": Sample(statistic=PEARSON, values=values, targets=targets),
+    }
+
+
+def _triplet_samples(
+    embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]
+) -> dict[str, Sample]:
+    """Ask whether the positive is nearer to the anchor than the negative."""
+    anchors, positives, negatives = embeddings
+    return {"accuracy_cosine": _mean_of(metrics.closer_positives(anchors, positives, negatives, "cosine"))}
+
+
+def _pair_samples(embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]) -> dict[str, Sample]:
+    """Rank pairs by cosine similarity, the ones labelled 1 to come first."""
+    values = metrics.similarities(embeddings[0], embeddings[1], "cosine")
+    targets = np.asarray(table["label"], dtype=np.float64)
+    return {"average_precision_cosine": Sample(statistic=AVERAGE_PRECISION, values=values, targets=targets)}
+
+
+def _bitext_samples(
+    embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]
+) -> dict[str, Sample]:
+    """Find each sentence's translation among all sentences of the other side, by cosine."""
+    forward = metrics.nearest_rows(embeddings[0], embeddings[1])
+    backward = metrics.nearest_rows(embeddings[1], embeddings[0])
+    own = np.arange(len(forward))
+    return {
+        "f1_cosine": _mean_of(metrics.retrieval_f1(forward)),
+        "accuracy_cosine": _mean_of((forward == own).astype(np.float64)),
+        "accuracy_cosine_backward": _mean_of((backward == own).astype(np.float64)),
+    }
+
+
+def _mean_of(values: NDArray[np.float64]) -> Sample:
+    """Return the sample of a metric that is a mean over rows."""
+    return Sample(statistic=MEAN, values=values, targets=np.zeros_like(values))
+
+
+_PAIR_COLUMNS = ("sentence1", "sentence2")
+KINDS: Mapping[SuiteKind, KindOfSuite] = {
+    "sts": KindOfSuite(
+        task="semantic-similarity",
+        text_columns=_PAIR_COLUMNS,
+        samples=_sts_samples,
+        metrics=("spearman_cosine", "pearson_cosine"),
+    ),
+    "triplets": KindOfSuite(
+        task="triplet",
+        text_columns=("anchor", "positive", "negative"),
+        samples=_triplet_samples,
+        metrics=("accuracy_cosine",),
+    ),
+    "pairs": KindOfSuite(
+        task="pair-classification",
+        text_columns=_PAIR_COLUMNS,
+        samples=_pair_samples,
+        metrics=("average_precision_cosine",),
+    ),
+    "bitext": KindOfSuite(
+        task="bitext-mining",
+        text_columns=_PAIR_COLUMNS,
+        samples=_bitext_samples,
+        metrics=("f1_cosine", "accuracy_cosine", "accuracy_cosine_backward"),
+    ),
+}

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hf_turkembed.record import Score, read_provenance, read_scores
+from hf_turkembed.record import read_provenance
+from hf_turkembed.scores import Score, read_scores
 
 RECIPES = Path(__file__).resolve().parents[1]
 RUNS = {name: Path("output/sandbox") / name for name in ("magibu", "turkembed")}
@@ -39,7 +40,7 @@ def score_lines() -> list[str]:
     """Tabulate Spearman by model and width, the teacher first."""
     found: dict[str, dict[int, Score]] = {}
     for run in RUNS.values():
-        for score in read_scores(run / "score" / "scores.json"):
+        for score in read_scores(run / "score" / "scores.json").scores:
             if score.metric == "spearman_cosine":
                 found.setdefault(score.model, {})[score.truncate_dim] = score
     dims = sorted({dim for widths in found.values() for dim in widths}, reverse=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hf_turkembed import record
-from hf_turkembed.record import Identity, Input, Observed, Provenance, Score, ScoreDataset
+from hf_turkembed.record import Identity, Input, Observed, Provenance
+from hf_turkembed.scores import Comparison, Resampling, Score, ScoreDataset, ScoreReport
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
 PACKAGES = {"python": "3.11.7", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"}
@@ -162,6 +163,7 @@ def make_score(**changes):
         embedding_dim=64,
         prompt=None,
         pooling="mean",
+        max_length=512,
         precision="float32",
         rows=1379,
     )
@@ -198,6 +200,33 @@ def scores_of():
                 model_digest=own, suite="nli-dev", task="triplet", metric="cosine_accuracy", dataset=local, value=0.9
             ),
             make_score(model_digest=own, suite="sandbox-sts", dataset=made_up, value=0.99),
+        )
+
+    return build
+
+
+@pytest.fixture
+def report_of(scores_of):
+    """Build the report of a run: its scores, and the student compared with the teacher."""
+
+    def build(folder):
+        comparison = Comparison(
+            suite="sts-test",
+            metric="spearman_cosine",
+            truncate_dim=64,
+            model="student",
+            baseline="teacher",
+            difference=-0.03125,
+            interval=(-0.0402, -0.0221),
+            p_value=0.0002,
+            p_adjusted=0.0004,
+            rows=1379,
+        )
+        return ScoreReport(
+            scores=scores_of(folder),
+            command="accelerate launch recipes/score.py recipes/example.yaml",
+            resampling=Resampling(resamples=10_000, seed=42),
+            comparisons=(comparison, replace(comparison, model="another")),
         )
 
     return build

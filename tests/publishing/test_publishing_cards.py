@@ -13,14 +13,16 @@ from huggingface_hub import DatasetCard, ModelCard
 from hf_turkembed import record
 from hf_turkembed.publishing import cards, render_card
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
+from hf_turkembed.scores import ScoreReport
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS = ["finetune-nli", "distill", "clone", "tokenizer", "embed"]
 
 
 def render(folder, scores=(), **changes):
-    settings = {"repo_id": "example/student", "license": "gemma", "languages": ["tr", "en"], "scores": scores}
-    return render_card(folder, **{**settings, **changes})
+    settings = {"repo_id": "example/student", "license": "gemma", "languages": ["tr", "en"]}
+    report = scores if isinstance(scores, ScoreReport) else ScoreReport(scores=tuple(scores))
+    return render_card(folder, report=report, **{**settings, **changes})
 
 
 def header(text):
@@ -28,8 +30,8 @@ def header(text):
 
 
 @pytest.mark.parametrize("name", ["finetune-nli", "tokenizer", "embed"])
-def test_whole_card_is_as_agreed(hub_run, scores_of, name):
-    text = render(hub_run / name, scores_of(hub_run / name))
+def test_whole_card_is_as_agreed(hub_run, report_of, name):
+    text = render(hub_run / name, report_of(hub_run / name))
     assert text == (GOLDEN / f"{name}.md").read_text(encoding="utf-8")
 
 

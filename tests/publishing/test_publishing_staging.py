@@ -9,6 +9,7 @@ import pytest
 from hf_turkembed import record
 from hf_turkembed.publishing import stage_folder
 from hf_turkembed.publishing.staging import check_texts, list_files
+from hf_turkembed.scores import ScoreReport, read_scores
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_path, score):
-    stage_folder(folder, tmp_path / "staged", card="# card", scores=[score()])
+    stage_folder(folder, tmp_path / "staged", card="# card", report=ScoreReport(scores=(score(),)))
     assert list_files(tmp_path / "staged") == [
         "1_Pooling/config.json",
         "README.md",
@@ -31,19 +32,19 @@ def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_
         "model.safetensors",
         "scores.json",
     ]
-    assert record.read_scores(tmp_path / "staged" / "scores.json") == (score(),)
+    assert read_scores(tmp_path / "staged" / "scores.json").scores == (score(),)
 
 
 def test_staging_leaves_the_source_as_it_is(gemma, tmp_path):
     before = record.digest_path(gemma)
-    stage_folder(gemma, tmp_path / "staged", card="# card", scores=[])
+    stage_folder(gemma, tmp_path / "staged", card="# card", report=ScoreReport(scores=()))
     (tmp_path / "staged" / "config.json").write_text("changed", encoding="utf-8")
     assert record.digest_path(gemma) == before
 
 
 def test_card_replaces_the_readme_of_the_folder(folder, tmp_path):
     (folder / "README.md").write_text("old", encoding="utf-8")
-    stage_folder(folder, tmp_path / "staged", card="new", scores=[])
+    stage_folder(folder, tmp_path / "staged", card="new", report=ScoreReport(scores=()))
     assert (tmp_path / "staged" / "README.md").read_text(encoding="utf-8") == "new"
 
 
@@ -68,7 +69,7 @@ def test_file_that_must_not_be_published_is_named(folder, tmp_path, name, reason
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"")
     with pytest.raises(ValueError, match=reason) as caught:
-        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert name.split("/")[0] in str(caught.value)
 
 
@@ -77,12 +78,12 @@ def test_link_that_leads_out_of_the_folder_is_refused(folder, tmp_path, target):
     (folder.parent / "secret.txt").write_text("secret", encoding="utf-8")
     (folder / "notes.txt").symlink_to(target)
     with pytest.raises(ValueError, match=r"`notes\.txt` is a link that leads out"):
-        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 def test_link_inside_the_folder_becomes_a_file(folder, tmp_path):
     (folder / "same.json").symlink_to("config.json")
-    stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert not (tmp_path / "staged" / "same.json").is_symlink()
     assert (tmp_path / "staged" / "same.json").read_text(encoding="utf-8") == "{}"
 
@@ -102,20 +103,20 @@ def test_link_inside_the_folder_becomes_a_file(folder, tmp_path):
 def test_path_of_this_machine_is_found_with_file_and_line(folder, tmp_path, suffix, private):
     (folder / f"notes{suffix}").write_text(f"first\nbase: {private(folder)!r}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"`notes\{suffix}`, line 2, holds the path"):
-        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 def test_access_token_is_found_and_not_repeated(folder, tmp_path):
     token = "hf_" + "a1B2" * 8
     (folder / "notes.txt").write_text(f"token={token}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"`notes\.txt`, line 1, holds what looks like a Hub access token") as caught:
-        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert token not in str(caught.value)
 
 
 def test_card_is_searched_like_any_other_text(folder, tmp_path):
     with pytest.raises(ValueError, match=r"`README\.md`, line 1"):
-        stage_folder(folder, tmp_path / "staged", card=f"made in {folder}", scores=[])
+        stage_folder(folder, tmp_path / "staged", card=f"made in {folder}", report=ScoreReport(scores=()))
 
 
 def test_vocabulary_with_names_of_top_folders_is_no_leak(tmp_path):
@@ -126,30 +127,30 @@ def test_vocabulary_with_names_of_top_folders_is_no_leak(tmp_path):
 
 @pytest.mark.real
 def test_real_vocabulary_is_no_leak(shared_data, tmp_path):
-    stage_folder(shared_data / "teacher", tmp_path / "staged", card="", scores=[])
+    stage_folder(shared_data / "teacher", tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert (tmp_path / "staged" / "tokenizer.json").is_file()
 
 
 def test_lost_code_of_the_model_class_is_written_again(gemma, tmp_path):
     folder = tmp_path / "saved"
-    stage_folder(gemma, folder, card="", scores=[])
+    stage_folder(gemma, folder, card="", report=ScoreReport(scores=()))
     code = [name for name in list_files(folder) if name.endswith(".py")]
     for name in code:
         (folder / name).unlink()
-    stage_folder(folder, tmp_path / "staged", card="", scores=[])
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert code
     assert [(tmp_path / "staged" / name).read_bytes() for name in code] == [(gemma / n).read_bytes() for n in code]
 
 
 def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
     folder = tmp_path / "saved"
-    stage_folder(gemma, folder, card="", scores=[])
+    stage_folder(gemma, folder, card="", report=ScoreReport(scores=()))
     config = record.read_json(folder / "config.json")
     record.write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
     with pytest.raises(ValueError, match=r"modeling_other\.OtherModel.*write_matryoshka_code"):
-        stage_folder(folder, tmp_path / "staged", card="", scores=[])
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 def test_missing_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        stage_folder(tmp_path / "none", tmp_path / "staged", card="", scores=[])
+        stage_folder(tmp_path / "none", tmp_path / "staged", card="", report=ScoreReport(scores=()))

@@ -9,6 +9,7 @@ import pytest
 from hf_turkembed.distillation.vectors import shard_path, write_shard
 from hf_turkembed.publishing import publish_folder, verify_folder
 from hf_turkembed.record import Input
+from hf_turkembed.scores import ScoreReport
 
 STUDENT = Input(role="student", kind="model", name="example/student", revision="1" * 40)
 VECTORS = Input(role="vectors", kind="dataset", name="example/vectors", revision="2" * 40)
@@ -61,7 +62,13 @@ def tokenizer(gemma, tmp_path):
 
 
 def publish(folder, outbox, **changes):
-    settings = {"repo_id": "example/it", "license": "mit", "languages": ["tr"], "scores": (), "outbox": outbox}
+    settings = {
+        "repo_id": "example/it",
+        "license": "mit",
+        "languages": ["tr"],
+        "report": ScoreReport(scores=()),
+        "outbox": outbox,
+    }
     return publish_folder(folder, **{**settings, **changes})
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_turkembed.record import Input, ScoreDataset
+from hf_turkembed.record import Input
+from hf_turkembed.scores import ScoreDataset
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

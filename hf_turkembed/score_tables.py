@@ -1,0 +1,148 @@
+"""A report of scores as Markdown: scores side by side, comparisons, spread over seeds, requirements."""
+
+from collections.abc import Sequence
+
+from hf_turkembed.markdown import format_source, format_table
+from hf_turkembed.scores import Comparison, Resampling, Score, ScoreReport, SeedSpread, Verdict
+
+
+def format_report(report: ScoreReport) -> str:
+    """Write a whole report, with the command that measures it again."""
+    sections = [("Scores", format_scores(report.scores))]
+    conditions = [f"- {condition}" for condition in format_conditions(report.scores)]
+    if report.resampling is not None:
+        conditions.append(f"- {describe_resampling(report.resampling)}")
+    sections.append(("How they were taken", "\n".join(conditions)))
+    if report.comparisons:
+        count = f"The last column corrects for all {len(report.comparisons)} comparisons above (Holm)."
+        sections.append(("Comparisons, row by row", f"{format_comparisons(report.comparisons)}\n\n{count}"))
+    if report.seeds:
+        sections.append(("Over seeds", format_seeds(report.seeds)))
+    if report.verdicts:
+        sections.append(("Requirements", format_verdicts(report.verdicts)))
+    if report.command is not None:
+        sections.append(("To measure them again", f"    {report.command}"))
+    return "\n\n".join(f"## {title}\n\n{body}" for title, body in sections) + "\n"
+
+
+def own_roles(scores: Sequence[Score], digest: str) -> list[str]:
+    """List the roles under which a run scored the folder with this digest."""
+    return list(dict.fromkeys(score.model for score in scores if score.model_digest == digest))
+
+
+def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
+    """Lay out scores with one column for each model of the run.
+
+    Args:
+        scores: Scores of one run, in the order in which they are shown.
+        digest: Digest of a published folder, whose column is marked; None to mark none.
+
+    Returns:
+        A table, and below it one line for each missing score.
+    """
+    roles = list(dict.fromkeys(score.model for score in scores))
+    own = [] if digest is None else own_roles(scores, digest)
+    table: dict[tuple[str, ...], dict[str, Score]] = {}
+    for score in scores:
+        key = (
+            score.suite,
+            f"`{score.metric}`",
+            str(score.truncate_dim),
+            f"{score.rows:,}",
+            _format_dataset(score),
+        )
+        table.setdefault(key, {})[score.model] = score
+    header = ["suite", "metric", "width", *(f"**{r} (this model)**" if r in own else r for r in roles), "rows", "data"]
+    rows = [
+        [*key[:3], *(_format_score(line[role]) if role in line else "" for role in roles), *key[3:]]
+        for key, line in table.items()
+    ]
+    missing = [
+        f"- Missing: `{score.metric}` of {score.model} on {score.suite} at {score.truncate_dim}: {score.missing}"
+        for score in scores
+        if score.missing is not None
+    ]
+    return "\n".join([format_table(header, rows), *([""] if missing else []), *missing])
+
+
+def format_conditions(scores: Sequence[Score]) -> list[str]:
+    """Say for each model how its scores were taken: prompt, pooling, length, precision."""
+    return list(
+        dict.fromkeys(
+            f"{score.model}: {'no prompt' if score.prompt is None else f'prompt `{score.prompt}`'}, "
+            f"pooling `{score.pooling}`, "
+            f"{'texts of any length' if score.max_length is None else f'texts cut to {score.max_length:,} tokens'}, "
+            f"{score.precision}, full width {score.embedding_dim}"
+            for score in scores
+        )
+    )
+
+
+def describe_resampling(resampling: Resampling) -> str:
+    """Say how intervals and p-values were computed."""
+    return (
+        f"Brackets hold {100 * resampling.confidence:g} % percentile intervals of {resampling.resamples:,} bootstrap "
+        f"resamples of the rows, the same for all models; p-values are of as many paired permutations (seed "
+        f"{resampling.seed}). They speak of the rows that were drawn, not of training again with another seed."
+    )
+
+
+def format_comparisons(comparisons: Sequence[Comparison]) -> str:
+    """Lay out differences between models with their intervals and p-values."""
+    rows = [
+        [
+            comparison.suite,
+            f"`{comparison.metric}`",
+            str(comparison.truncate_dim),
+            f"{comparison.model} - {comparison.baseline}",
+            f"{comparison.difference:+.4f}{_format_interval(comparison.interval, '+.4f')}",
+            _format_p(comparison.p_value),
+            _format_p(comparison.p_adjusted),
+        ]
+        for comparison in comparisons
+    ]
+    return format_table(["suite", "metric", "width", "models", "difference", "p", "p, corrected"], rows)
+
+
+def format_seeds(seeds: Sequence[SeedSpread]) -> str:
+    """Lay out mean and standard deviation over seeds."""
+    rows = [
+        [s.suite, f"`{s.metric}`", str(s.truncate_dim), s.group, str(len(s.models)), f"{s.mean:.4f}", f"{s.std:.4f}"]
+        for s in seeds
+    ]
+    return format_table(["suite", "metric", "width", "models", "seeds", "mean", "standard deviation"], rows)
+
+
+def format_verdicts(verdicts: Sequence[Verdict]) -> str:
+    """List what was required of the scores, and whether they reach it."""
+    return "\n".join(f"- {'met' if verdict.passed else '**not met**'}: {verdict.describe()}" for verdict in verdicts)
+
+
+def teacher_statement(scores: Sequence[Score]) -> str | None:
+    """State the teacher's own scores at its full width, the ceiling of what its vectors can teach."""
+    full = [score for score in scores if score.model == "teacher" and score.truncate_dim == score.embedding_dim]
+    values = [f"{score.value:.4f} `{score.metric}` on {score.suite}" for score in full if score.value is not None]
+    if not values:
+        return None
+    return f"The teacher itself reaches {', '.join(values)}; what it gets wrong, its vectors teach."
+
+
+def _format_score(score: Score) -> str:
+    """Write a score with four decimals and its interval."""
+    return "missing" if score.value is None else f"{score.value:.4f}{_format_interval(score.interval, '.4f')}"
+
+
+def _format_interval(interval: tuple[float, float] | None, form: str) -> str:
+    """Write an interval in brackets, or nothing."""
+    return "" if interval is None else f" [{interval[0]:{form}}, {interval[1]:{form}}]"
+
+
+def _format_p(p_value: float) -> str:
+    """Write a p-value."""
+    return f"{p_value:.4f}"
+
+
+def _format_dataset(score: Score) -> str:
+    """Name the held-out data with revision or digest, config and split."""
+    parts = [part for part in (score.dataset.config, score.dataset.split) if part is not None]
+    return ", ".join([format_source(score.dataset), *parts])

@@ -1,0 +1,231 @@
+"""What a score step leaves: scores with their intervals, comparisons, spread over seeds, and the gate's verdicts."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_turkembed.record import as_plain, read_versioned, write_json
+
+SCORES_SCHEMA_VERSION = 2
+SCORES_FILE = "scores.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreDataset:
+    """The held-out data behind a score."""
+
+    # Hub id or portable name; with its revision or digest as in `record.Input`.
+    name: str
+    revision: str | None = None
+    digest: str | None = None
+    config: str | None = None
+    split: str | None = None
+    # True for text that a program made up: such scores never enter `model-index`.
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One measured number with all that is needed to measure it again, or the reason why it is missing."""
+
+    # Role of the model within the scoring run, such as `teacher`, and its digest (local) or revision (Hub).
+    model: str
+    model_digest: str
+    suite: str
+    # Task type in the Hub's vocabulary, such as `semantic-similarity`.
+    task: str
+    dataset: ScoreDataset
+    metric: str
+    # Finite; None where the score is missing, and then `missing` says why.
+    value: float | None
+    # Bounds of the interval that `Resampling` describes; None where a resample leaves the metric undefined too often.
+    interval: tuple[float, float] | None = None
+    truncate_dim: int
+    # Full width of the model's embedding.
+    embedding_dim: int
+    prompt: str | None
+    pooling: str
+    # Texts were cut to this many tokens; None where the model has no limit.
+    max_length: int | None
+    precision: str
+    # Pairs or triplets behind the value.
+    rows: int
+    missing: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse NaN and half-missing scores, so that no reader has to."""
+        where = f"score `{self.suite}`/`{self.metric}` of `{self.model}` at {self.truncate_dim} dimensions"
+        if (self.value is None) == (self.missing is None):
+            raise ValueError(f"{where} needs either a value or the reason why it is missing, not both or neither.")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"{where} is {self.value!r}; a score has to be finite or explicitly missing.")
+        _check_interval(self.interval, where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How intervals and p-values were computed."""
+
+    # Bootstrap resamples of the rows, the same ones for all models, and as many permutations.
+    resamples: int
+    seed: int
+    # Share of the percentile interval.
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two models on the same rows."""
+
+    suite: str
+    metric: str
+    truncate_dim: int
+    model: str
+    baseline: str
+    # Score of the model minus that of the baseline, and the paired bootstrap's interval of it.
+    difference: float
+    interval: tuple[float, float] | None
+    # Two-sided paired permutation test, and the same corrected by Holm for all comparisons of the report.
+    p_value: float
+    p_adjusted: float
+    rows: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is not finite."""
+        where = f"comparison of `{self.model}` and `{self.baseline}` on `{self.suite}`/`{self.metric}`"
+        if not math.isfinite(self.difference + self.p_value + self.p_adjusted):
+            raise ValueError(f"{where} is not finite.")
+        _check_interval(self.interval, where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """One score over models that differ by their seed alone."""
+
+    # Name of the group, and the roles of its models.
+    group: str
+    models: tuple[str, ...]
+    suite: str
+    metric: str
+    truncate_dim: int
+    mean: float
+    # Sample standard deviation, n - 1 in the denominator.
+    std: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """A bound that scores have to reach before anything is published."""
+
+    metric: str
+    # Exactly one of the two: a number, or the role of a model whose score is the bound.
+    min: float | None = None
+    at_least: str | None = None
+    # Which scores are meant; None for those of every suite, of every width, and of every model but `at_least`.
+    suite: str | None = None
+    model: str | None = None
+    truncate_dim: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a requirement without a bound, or with two."""
+        if (self.min is None) == (self.at_least is None):
+            raise ValueError(f"the requirement on `{self.metric}` needs either `min` or `at_least`, and not both.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether one score meets a requirement."""
+
+    requirement: Requirement
+    suite: str
+    model: str
+    truncate_dim: int
+    # The score, and the bound; None where one is missing, and then the requirement is not met.
+    value: float | None
+    bound: float | None
+    passed: bool
+
+    def describe(self) -> str:
+        """Say in one line what was found and what was required."""
+        of = "" if self.requirement.at_least is None else f" of `{self.requirement.at_least}`"
+        value, bound = ("missing" if number is None else f"{number:.4f}" for number in (self.value, self.bound))
+        return (
+            f"`{self.requirement.metric}` of `{self.model}` on `{self.suite}` at {self.truncate_dim} dimensions is "
+            f"{value}, required at least {bound}{of}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreReport:
+    """The content of scores.json."""
+
+    scores: tuple[Score, ...]
+    # The command that measures the scores again.
+    command: str | None = None
+    resampling: Resampling | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def check_gate(self) -> None:
+        """Raise if a requirement is not met.
+
+        Raises:
+            ValueError: Naming every score that misses its bound.
+        """
+        failed = [verdict.describe() for verdict in self.verdicts if not verdict.passed]
+        if failed:
+            raise ValueError(
+                f"{len(failed)} of {len(self.verdicts)} scores miss what the recipe requires, so nothing is "
+                "published:\n  " + "\n  ".join(failed)
+            )
+
+
+def write_scores(folder: Path, report: ScoreReport) -> None:
+    """Write scores.json into `folder`.
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    write_json(folder / SCORES_FILE, {"schema_version": SCORES_SCHEMA_VERSION, **as_plain(report)})
+
+
+def read_scores(path: Path) -> ScoreReport:
+    """Read a scores.json.
+
+    Raises:
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If it was written in another schema version, or is damaged.
+    """
+    content = read_versioned(path, SCORES_SCHEMA_VERSION)
+    try:
+        return ScoreReport(
+            command=content["command"],
+            resampling=None if content["resampling"] is None else Resampling(**content["resampling"]),
+            scores=tuple(
+                Score(**{**_with_interval(entry), "dataset": ScoreDataset(**entry["dataset"])})
+                for entry in content["scores"]
+            ),
+            comparisons=tuple(Comparison(**_with_interval(entry)) for entry in content["comparisons"]),
+            seeds=tuple(SeedSpread(**{**entry, "models": tuple(entry["models"])}) for entry in content["seeds"]),
+            verdicts=tuple(
+                Verdict(**{**entry, "requirement": Requirement(**entry["requirement"])})
+                for entry in content["verdicts"]
+            ),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); run the score step again.") from error
+
+
+def _with_interval(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry whose interval is a tuple, as the dataclasses have it."""
+    interval = entry["interval"]
+    return {**entry, "interval": None if interval is None else tuple(interval)}
+
+
+def _check_interval(interval: tuple[float, float] | None, where: str) -> None:
+    """Raise unless an interval has finite bounds in order."""
+    if interval is not None and not (math.isfinite(sum(interval)) and interval[0] <= interval[1]):
+        raise ValueError(f"{where} has the interval {interval}; expected finite bounds, the lower one first.")

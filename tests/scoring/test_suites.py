@@ -1,0 +1,98 @@
+"""Suites: every kind measured from one encoding pass, on any encoder."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from samples import MATRYOSHKA_DIMS, TEXTS
+from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score
+from transformers import AutoModel, AutoTokenizer
+
+from hf_turkembed.scoring.suites import KINDS, encode_suite, measure_suite
+from inputs import load_encoder
+
+
+def encode(model, suite):
+    return encode_suite(model, suite, Accelerator(cpu=True), batch_size=2)
+
+
+def test_each_distinct_sentence_is_encoded_once_for_all_widths(model, suite, score, monkeypatch):
+    encoded = []
+    real = model.encode
+    monkeypatch.setattr(model, "encode", lambda texts, **kwargs: (encoded.extend(texts), real(texts, **kwargs))[1])
+    score({"teacher": model}, [suite("sts")], truncate_dims=MATRYOSHKA_DIMS)
+    assert sorted(encoded) == sorted(TEXTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_measures_the_metrics_it_says_at_every_width(model, suite, kind):
+    one = suite(kind)
+    embeddings = encode(model, one)
+    assert [column.shape for column in embeddings] == [(len(next(iter(one.table.values()))), 32)] * len(embeddings)
+    for dim in MATRYOSHKA_DIMS:
+        samples = measure_suite(one, embeddings, dim)
+        assert tuple(samples) == KINDS[kind].metrics
+        for sample in samples.values():
+            assert np.isfinite(sample.statistic.measure(sample.values, sample.targets))
+
+
+def test_a_truncated_width_equals_encoding_at_that_width(model, suite):
+    one = suite("sts")
+    samples = measure_suite(one, encode(model, one), 8)
+    left, right = (
+        model.encode(one.table[column], truncate_dim=8, normalize_embeddings=True)
+        for column in ("sentence1", "sentence2")
+    )
+    np.testing.assert_allclose(samples["spearman_cosine"].values, (left * right).sum(axis=1), atol=1e-6)
+
+
+def test_labelled_pairs_are_ranked_by_cosine(model, suite):
+    one = suite("pairs")
+    embeddings = encode(model, one)
+    cosines = (embeddings[0] * embeddings[1]).sum(axis=1)
+    sample = measure_suite(one, embeddings, 32)["average_precision_cosine"]
+    expected = average_precision_score(one.table["label"], cosines)
+    assert sample.statistic.measure(sample.values, sample.targets) == pytest.approx(expected)
+
+
+def test_any_model_that_automodel_loads_can_be_scored(tmp_path, encoders, suite, score):
+    """A plain encoder without a sentence-transformers layout is pooled by its mean, and the score says so."""
+    for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(encoders("bert") / name, tmp_path / name)
+    config = json.loads((encoders("bert") / "config.json").read_text())
+    plain = {key: value for key, value in config.items() if key not in ("auto_map", "matryoshka_dims")}
+    (tmp_path / "config.json").write_text(json.dumps(plain))
+    assert type(AutoModel.from_pretrained(tmp_path)).__name__ == "BertModel"
+    report = score({"bert": load_encoder(tmp_path, "float32", "cpu")}, [suite("sts")], truncate_dims=(32,))
+    assert {entry.pooling for entry in report.scores} == {"mean"}
+    table = suite("sts").table
+    texts = [*table["sentence1"], *table["sentence2"]]
+    batch = AutoTokenizer.from_pretrained(tmp_path)(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = AutoModel.from_pretrained(tmp_path)(**batch).last_hidden_state
+    mask = batch["attention_mask"].unsqueeze(-1)
+    vectors = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
+    cosines = (vectors[:5] * vectors[5:]).sum(1).numpy()
+    assert report.scores[0].value == pytest.approx(spearmanr(cosines, table["score"]).statistic)
+
+
+def test_a_model_that_gives_nan_is_refused_with_the_text(model, suite, monkeypatch):
+    real = model.encode
+
+    def overflow(texts, **settings):
+        embeddings = real(texts, **settings)
+        embeddings[[text == TEXTS[1] for text in texts]] = np.nan
+        return embeddings
+
+    monkeypatch.setattr(model, "encode", overflow)
+    with pytest.raises(ValueError, match=r"suite `sts`: the model gave 1 of 6 texts .* the first is 'Kedi uyuyor\.'"):
+        encode(model, suite("sts"))
+
+
+def test_an_unknown_prompt_is_refused(model, suite):
+    with pytest.raises(ValueError, match="suite `sts` asks for the prompt 'sts'; the model has"):
+        encode(model, suite("sts", prompt="sts"))
