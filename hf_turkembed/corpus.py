@@ -261,10 +261,15 @@ def _lines(file: Path, skip_last: int, only_last: int | None) -> Iterator[str]:
 
 
 def _stream(dataset: HubDataset) -> Any:
-    """Open a dataset for streaming."""
+    """Open a dataset for streaming; one that cannot be reached, or lacks the config or split, is named."""
     from datasets import load_dataset
 
-    return load_dataset(dataset.name, dataset.config, split=dataset.split, revision=dataset.revision, streaming=True)
+    try:
+        return load_dataset(
+            dataset.name, dataset.config, split=dataset.split, revision=dataset.revision, streaming=True
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{_name(dataset)} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
@@ -329,4 +334,6 @@ def _score(value: Any, source: Path | HubDataset, number: int, highest: float) -
 
 def _name(source: Path | HubDataset) -> str:
     """Name a source in a message."""
-    return str(source) if isinstance(source, Path) else f"{source.name} ({source.config}, {source.split})"
+    if isinstance(source, Path):
+        return str(source)
+    return f"{source.name} ({source.config or 'default'}, {source.split})"

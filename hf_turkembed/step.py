@@ -233,7 +233,7 @@ def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Inp
     kind, name = recipes.source_kind(section, role), recipes.portable_name(source)
     if not recipes.is_local(source):
         repo_id, revision = recipes.split_revision(source)
-        return Input(role=role, kind=kind, name=repo_id, revision=_resolve_revision(repo_id, revision, kind))
+        return Input(role=role, kind=kind, name=repo_id, revision=_resolve_revision(role, repo_id, revision, kind))
     path = _require(recipe, role, source)
     # The record lies in the input itself, or beside it where the input is a part of a step's output.
     records = [folder for folder in (path, path.parent) if (folder / record.PROVENANCE_FILE).is_file()]
@@ -251,13 +251,19 @@ def _require(recipe: Recipe, role: str, source: str) -> Path:
     return path
 
 
-def _resolve_revision(repo_id: str, revision: str | None, kind: str) -> str:
+def _resolve_revision(role: str, repo_id: str, revision: str | None, kind: str) -> str:
     """Ask the Hub for the commit behind a branch, a tag or the default branch; a full commit needs no asking."""
     if revision is not None and len(revision) == 40:
         return revision
     from huggingface_hub import HfApi
 
-    commit = HfApi().repo_info(repo_id, revision=revision, repo_type=kind).sha
+    try:
+        commit = HfApi().repo_info(repo_id, revision=revision, repo_type=kind).sha
+    except OSError as error:
+        raise ConnectionError(
+            f"`{role}` names the {kind} {repo_id!r} on the Hub, which did not say which commit that is: "
+            f"{' '.join(str(error).split())} Check name, network and access, or pin it with @<commit>."
+        ) from error
     if commit is None:
         raise ValueError(f"the Hub names no commit for {repo_id!r} at revision {revision!r}; pin one with @<commit>.")
     return commit

@@ -63,7 +63,7 @@ def clear_errors() -> Iterator[None]:
     """End the script with the message alone where the user can mend the cause; other errors keep their trace."""
     try:
         yield
-    except (ValueError, FileNotFoundError, PermissionError) as error:
+    except (ValueError, ConnectionError, FileNotFoundError, PermissionError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

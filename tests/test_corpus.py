@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_turkembed import corpus
-from hf_turkembed.corpus import TextSource, read_pairs, read_texts, read_triplets
+from hf_turkembed.corpus import (
+    HubDataset,
+    TextSource,
+    read_bitext,
+    read_labelled_pairs,
+    read_pairs,
+    read_texts,
+    read_triplets,
+)
 
 
 def texts(file: Path, **settings):
@@ -155,3 +163,57 @@ def test_every_line_that_is_read_was_written(tmp_path_factory, lines):
     read = texts(path)
     assert read[0] == "son" and len(read) == len(set(read))
     assert set(read) == {line.strip().lstrip("\ufeff") for line in ["son", *lines]} - {""}
+
+
+LABELLED = b"""premise\thypothesis\tlabel
+kedi uyuyor\tbir kedi uyuyor\tentailment
+kedi uyuyor\tkedi siyah\tneutral
+kedi uyuyor\t"kedi\tcontradiction
+"""
+LABELS = {"entailment": 1, "contradiction": 0}
+
+
+def test_pairs_keep_the_labels_that_count_and_leave_out_the_others(file):
+    columns = ("premise", "hypothesis", "label")
+    table = read_labelled_pairs(file(LABELLED, "nli.tsv"), columns=columns, labels=LABELS)
+    assert table == {
+        "sentence1": ["kedi uyuyor", "kedi uyuyor"],
+        "sentence2": ["bir kedi uyuyor", '"kedi'],
+        "label": [1, 0],
+    }
+    with pytest.raises(ValueError, match="has no row whose 'label' is 'contradict'; correct `labels`"):
+        read_labelled_pairs(file(LABELLED, "nli.tsv"), columns=columns, labels={"entailment": 1, "contradict": 0})
+
+
+def test_labels_of_a_dataset_may_be_numbers(file):
+    rows = [{"premise": "a", "hypothesis": "b", "label": label} for label in (0, 1, 2)]
+    path = file("\n".join(map(json.dumps, rows)).encode(), "nli.jsonl")
+    table = read_labelled_pairs(path, columns=("premise", "hypothesis", "label"), labels={"0": 1, "2": 0})
+    assert table["label"] == [1, 0]
+
+
+def test_a_bitext_is_two_columns_in_step(file):
+    path = file(b"en\ttr\na cat\tbir kedi\na dog\tbir k\xc3\xb6pek\n", "wmt.tsv")
+    assert read_bitext(path, columns=("en", "tr")) == {
+        "sentence1": ["a cat", "a dog"],
+        "sentence2": ["bir kedi", "bir köpek"],
+    }
+    assert read_bitext(path, columns=("tr", "en"), rows=1) == {"sentence1": ["bir kedi"], "sentence2": ["a cat"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"split": "dev"}, "dev"),
+        ({"config": "tr"}, "'tr' not found"),
+        ({"name": "org/no-such-dataset"}, "reach"),
+    ],
+)
+def test_a_dataset_without_the_split_or_config_or_out_of_reach_is_named(tmp_path, changes, reason):
+    (tmp_path / "test.jsonl").write_text('{"en": "a", "tr": "b"}\n')
+    found = {"name": str(tmp_path), "config": None, "split": "test", "revision": None}
+    assert read_bitext(HubDataset(**found), columns=("en", "tr")) == {"sentence1": ["a"], "sentence2": ["b"]}
+    dataset = HubDataset(**{**found, **changes})
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        read_bitext(dataset, columns=("en", "tr"))
+    assert dataset.name in str(raised.value) and reason in str(raised.value)

@@ -183,3 +183,11 @@ def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
     nli, sts = (identify(load_recipe(path), "finetune", stage) for stage in ("nli", "sts"))
     assert nli.recipe["base_model"] == "{data_root}/base"
     assert sts.recipe["base_model"] == "{output_dir}/finetune-nli" and list(sts.recipe["stages"]) == ["sts"]
+
+
+def test_a_hub_input_that_cannot_be_reached_is_named_with_its_key(recipe):
+    message = r"`teacher` names the model 'org/none' on the Hub.*or pin it with @<commit>"
+    with pytest.raises(ConnectionError, match=message):
+        identify(recipe("clone.teacher=org/none"), "clone")
+    pinned = identify(recipe(f"clone.teacher=org/none@{'0' * 40}"), "clone")
+    assert pinned.input("teacher").revision == "0" * 40

@@ -9,15 +9,6 @@ Similarity = Literal["cosine", "dot", "euclidean"]
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
 
 
-def truncate(embeddings: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
-    """Cut `(n, embedding_dim)` to its first `dim` columns and scale the rows to unit L2 norm.
-
-    Raises:
-        ValueError: If `dim` is wider than the embeddings, or a row is not finite or zero.
-    """
-    return _normalise(first_dims(embeddings, dim))
-
-
 def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
     """Return the first `dim` columns of `(n, embedding_dim)`, all of them for None, as float32.
 
@@ -32,34 +23,48 @@ def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
     return array[:, :dim]
 
 
+def check_embeddings(embeddings: NDArray[np.float32]) -> None:
+    """Check that every row has a direction.
+
+    Raises:
+        ValueError: If a row is not finite or zero.
+    """
+    norms = np.linalg.norm(embeddings, axis=1)
+    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    if bad.size:
+        raise ValueError(f"{bad.size} embeddings are zero or not finite, the first is row {bad[0]}.")
+
+
 def similarities(
-    embeddings1: NDArray[np.floating], embeddings2: NDArray[np.floating], similarity: Similarity
+    embeddings1: NDArray[np.float32], embeddings2: NDArray[np.float32], similarity: Similarity
 ) -> NDArray[np.float64]:
     """Compare row with row; larger means more alike, so that a distance is negative.
 
     Args:
         embeddings1: `(pairs, dim)`, of any norm.
         embeddings2: `(pairs, dim)`.
-        similarity: How to compare.
+        similarity: How to compare; computed by sentence-transformers, in the precision of the embeddings.
 
     Returns:
         `(pairs,)`.
 
     Raises:
-        ValueError: If the shapes differ, or a row is not finite, or zero where its direction is needed.
+        ValueError: If the shapes differ, or a row is not finite or zero.
     """
+    import torch
+    from sentence_transformers import util
+
     if embeddings1.shape != embeddings2.shape:
         raise ValueError(f"embeddings of shapes {embeddings1.shape} and {embeddings2.shape} are not pairs.")
-    if similarity == "cosine":
-        embeddings1, embeddings2 = _normalise(embeddings1), _normalise(embeddings2)
-    else:
-        for embeddings in (embeddings1, embeddings2):
-            _check_rows(np.isfinite(embeddings).all(axis=1), "not finite")
-    if similarity == "euclidean":
-        distances: NDArray[np.float64] = -np.linalg.norm(embeddings1.astype(np.float64) - embeddings2, axis=1)
-        return distances
-    products: NDArray[np.float64] = np.einsum("ij,ij->i", embeddings1, embeddings2, dtype=np.float64)
-    return products
+    for embeddings in (embeddings1, embeddings2):
+        check_embeddings(embeddings)
+    compare = {
+        "cosine": util.pairwise_cos_sim,
+        "dot": util.pairwise_dot_score,
+        "euclidean": util.pairwise_euclidean_sim,
+    }[similarity]
+    values = compare(torch.from_numpy(embeddings1), torch.from_numpy(embeddings2)).numpy()
+    return np.asarray(values, dtype=np.float64)
 
 
 def spearman(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
@@ -111,9 +116,9 @@ def mean(values: NDArray[np.float64], targets: NDArray[np.float64] | None = None
 
 
 def closer_positives(
-    anchors: NDArray[np.floating],
-    positives: NDArray[np.floating],
-    negatives: NDArray[np.floating],
+    anchors: NDArray[np.float32],
+    positives: NDArray[np.float32],
+    negatives: NDArray[np.float32],
     similarity: Similarity,
 ) -> NDArray[np.float64]:
     """Tell for each triplet whether its positive is more alike to the anchor than its negative is: 1, or else 0.
@@ -128,7 +133,7 @@ def closer_positives(
         `(triplets,)`; a tie counts as 0.
 
     Raises:
-        ValueError: If the shapes differ, or a row is not finite, or zero where its direction is needed.
+        ValueError: If the shapes differ, or a row is not finite or zero.
     """
     nearer = similarities(anchors, positives, similarity) > similarities(anchors, negatives, similarity)
     return nearer.astype(np.float64)
@@ -138,12 +143,17 @@ def nearest_rows(queries: NDArray[np.float32], candidates: NDArray[np.float32]) 
     """Find for each query the candidate of the highest cosine, the first of several.
 
     Args:
-        queries: `(queries, dim)` of unit L2 norm.
-        candidates: `(candidates, dim)` of unit L2 norm.
+        queries: `(queries, dim)`, of any norm.
+        candidates: `(candidates, dim)`, of any norm.
 
     Returns:
         `(queries,)`, rows of `candidates`.
+
+    Raises:
+        ValueError: If a candidate is not finite or zero.
     """
+    check_embeddings(candidates)
+    candidates = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
     # A block of the similarity matrix at a time: memory does not grow with the product of the two sides.
     block = max(1, (1 << 24) // max(1, len(candidates)))
     found = [(queries[row : row + block] @ candidates.T).argmax(axis=1) for row in range(0, len(queries), block)]
@@ -162,21 +172,6 @@ def retrieval_f1(found: NDArray[np.int64]) -> NDArray[np.float64]:
     times_found = np.bincount(found, minlength=len(found))
     right = found == np.arange(len(found))
     return np.where(right, 2 / (1 + np.maximum(times_found, 1)), 0.0)
-
-
-def _normalise(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Scale rows to unit L2 norm."""
-    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    _check_rows((np.isfinite(norms) & (norms > 0)).all(axis=1), "zero or not finite")
-    scaled: NDArray[np.float32] = embeddings / norms
-    return scaled
-
-
-def _check_rows(good: NDArray[np.bool_], fault: str) -> None:
-    """Raise unless all rows are good."""
-    bad = np.flatnonzero(~good)
-    if bad.size:
-        raise ValueError(f"{bad.size} embeddings are {fault}, the first is row {bad[0]}.")
 
 
 def _check_rows_enough(rows: int) -> None:

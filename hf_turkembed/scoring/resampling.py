@@ -35,8 +35,9 @@ class Statistic:
 
     # (values, targets) -> the metric itself; raises where it is undefined.
     measure: Callable[[Values, Values], float]
-    # (values of several models, targets, counts) -> `(models, resamples)`, NaN where the metric is undefined.
-    resample: Callable[[Sequence[Values], Values, Counts], Values]
+    # (values of several models, targets) -> a function of counts, which returns `(models, resamples)`, NaN where the
+    # metric is undefined; what needs no counts, such as sorting, is done once.
+    resampler: Callable[[Sequence[Values], Values], Callable[[Counts], Values]]
     # (values, other values, targets, swaps) -> the difference of the metric for every permutation.
     permute: Callable[[Values, Values, Values, Counts], Values]
 
@@ -67,13 +68,16 @@ def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Values:
     alike: dict[tuple[Statistic, bytes], list[int]] = {}
     for index, sample in enumerate(samples):
         alike.setdefault((sample.statistic, sample.targets.tobytes()), []).append(index)
+    resamplers = [
+        (members, statistic.resampler([samples[i].values for i in members], samples[members[0]].targets))
+        for (statistic, _), members in alike.items()
+    ]
     resampled = np.empty((len(samples), resamples))
     generator, start = np.random.default_rng(seed), 0
     for size in _block_sizes(rows, resamples):
         counts = _draw_counts(rows, size, generator)
-        for (statistic, _), members in alike.items():
-            values = [samples[index].values for index in members]
-            resampled[members, start : start + size] = statistic.resample(values, samples[members[0]].targets, counts)
+        for members, resampler in resamplers:
+            resampled[members, start : start + size] = resampler(counts)
         start += size
     return resampled
 
@@ -148,86 +152,110 @@ def _block_sizes(rows: int, total: int) -> Iterator[int]:
         yield min(size, total - start)
 
 
-def _resample_spearman(models: Sequence[Values], targets: Values, counts: Counts) -> Values:
+def _spearman_resampler(models: Sequence[Values], targets: Values) -> Callable[[Counts], Values]:
     """Pearson correlation of the ranks.
 
-    With the groups of equal values in order, of which group g is drawn t_g times, and T_g draws up to and with it, the
-    rank of group g is `T_g - t_g / 2` up to a constant, and the ranks vary by `(n^3 - sum of t_g^3) / 12`. The ranks
-    of the targets are centred, so the constant drops out of the product.
+    A row's rank in a resample lies midway between the number of draws before its group of equal values and the number
+    up to the group's end. Over n draws, ranks vary by `(n^3 - sum of t^3) / 12` where t runs over the sizes of the
+    groups. The ranks of the targets are centred, so those of the models need not be.
     """
     rows = len(targets)
-    order, starts = _groups(targets)
-    drawn = _sum_groups(counts[order], starts)
-    ranks = np.cumsum(drawn, axis=0)
-    ranks -= drawn / 2
-    ranks -= rows / 2
-    target_spread = rows**3 - _cubes(drawn)
-    # What each row adds to the product, but for its own rank: the rank of its target, as often as it was drawn.
-    weights = np.empty_like(counts)
-    weights[order] = np.repeat(ranks, np.diff(starts, append=rows), axis=0)
-    weights *= counts
-    correlations = np.empty((len(models), counts.shape[1]))
-    for index, values in enumerate(models):
-        order, starts = _groups(values)
-        drawn, weighted = _sum_groups(counts[order], starts), _sum_groups(weights[order], starts)
-        spread = rows**3 - _cubes(drawn)
-        product = np.einsum("rb,rb->b", np.cumsum(drawn, axis=0), weighted, dtype=np.float64)
-        product -= np.einsum("rb,rb->b", drawn, weighted, dtype=np.float64) / 2
-        correlations[index] = _divide(12 * product, np.sqrt(spread * target_spread))
-    return correlations
+    target_order, models_in_order = _Order(targets), [_Order(values) for values in models]
+
+    def resample(counts: Counts) -> Values:
+        target_ranks, target_spread = target_order.ranks_and_spread(counts)
+        # What a row adds to the product, but for its own rank: the rank of its target, as often as it was drawn.
+        weights = np.empty_like(counts)
+        weights[target_order.order] = target_ranks - rows / 2
+        weights *= counts
+        correlations = np.empty((len(models), counts.shape[1]))
+        for index, model in enumerate(models_in_order):
+            ranks, spread = model.ranks_and_spread(counts)
+            product = np.einsum("rb,rb->b", ranks, weights[model.order], dtype=np.float64)
+            correlations[index] = _divide(product, np.sqrt(spread * target_spread))
+        return correlations
+
+    return resample
 
 
-def _resample_pearson(models: Sequence[Values], targets: Values, counts: Counts) -> Values:
+class _Order:
+    """Rows in the order of their values, and the groups of equal values in it."""
+
+    def __init__(self, values: Values) -> None:
+        self.order = np.argsort(values, kind="stable")
+        ordered = values[self.order]
+        first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+        self.starts = np.flatnonzero(first)
+        self.ends = np.append(self.starts[1:], len(values))
+        # Of every row in order: its group.
+        self.group = np.cumsum(first) - 1
+
+    def cumulate(self, weights: Counts) -> Counts:
+        """Return `(rows + 1, resamples)`: the sum of the first k rows in order, for every k."""
+        sums = np.zeros((len(weights) + 1, weights.shape[1]), dtype=weights.dtype)
+        np.cumsum(weights[self.order], axis=0, out=sums[1:])
+        return sums
+
+    def ranks_and_spread(self, counts: Counts) -> tuple[Counts, Values]:
+        """Return the rank, from 0, of every row in order, ties at their middle; and how much the ranks vary."""
+        drawn = self.cumulate(counts)
+        before, until = drawn[self.starts], drawn[self.ends]
+        middle = (before + until) / 2
+        sizes = np.subtract(until, before, out=until)
+        spread = (len(counts) ** 3 - np.einsum("gb,gb,gb->b", sizes, sizes, sizes, dtype=np.float64)) / 12
+        return middle if len(middle) == len(counts) else middle[self.group], spread
+
+
+def _pearson_resampler(models: Sequence[Values], targets: Values) -> Callable[[Counts], Values]:
     """Pearson correlation from weighted moments; standardised first, so that no digits cancel."""
     left, right = np.stack([_standardise(values) for values in models]), _standardise(targets)
-    # In float64: a resample of equal values has to be told from one of nearly equal ones.
-    weights = counts.astype(np.float64) / len(targets)
-    y, yy = np.stack([right, right * right]) @ weights
-    x, xx, xy = left @ weights, (left * left) @ weights, (left * right) @ weights
-    spread = np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0)
-    return _divide(xy - x * y, np.sqrt(np.where(spread > _ROUNDING**2, spread, 0)))
+    moments = np.concatenate([left, left * left, left * right, [right, right * right]])
+
+    def resample(counts: Counts) -> Values:
+        # In float64: a resample of equal values has to be told from one of nearly equal ones.
+        means = moments @ (counts.astype(np.float64) / len(targets))
+        x, xx, xy = means[:-2].reshape(3, len(models), -1)
+        y, yy = means[-2:]
+        spread = np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0)
+        return _divide(xy - x * y, np.sqrt(np.where(spread > _ROUNDING**2, spread, 0)))
+
+    return resample
 
 
-def _resample_mean(models: Sequence[Values], targets: Values, counts: Counts) -> Values:
+def _mean_resampler(models: Sequence[Values], targets: Values) -> Callable[[Counts], Values]:
     """Mean weighted by counts."""
-    sums: NDArray[np.float32] = np.stack(models).astype(np.float32) @ counts
-    return sums.astype(np.float64) / len(targets)
+    values = np.stack(models).astype(np.float32)
+
+    def resample(counts: Counts) -> Values:
+        sums: Counts = values @ counts
+        return sums.astype(np.float64) / len(targets)
+
+    return resample
 
 
-def _groups(values: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the order that sorts values, and where in it each group of equal values starts."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    return order, np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-
-
-def _sum_groups(ordered: Counts, starts: NDArray[np.int64]) -> Counts:
-    """Sum the rows of each group."""
-    return ordered if len(starts) == len(ordered) else np.add.reduceat(ordered, starts, axis=0)
-
-
-def _cubes(drawn: Counts) -> Values:
-    """Return the sum of the third powers of every column."""
-    return np.einsum("rb,rb,rb->b", drawn, drawn, drawn, dtype=np.float64)
-
-
-def _resample_average_precision(models: Sequence[Values], targets: Values, counts: Counts) -> Values:
+def _average_precision_resampler(models: Sequence[Values], targets: Values) -> Callable[[Counts], Values]:
     """Average precision, the copies of a row and equal values being found together."""
-    labelled = counts * targets.astype(np.float32)[:, None]
-    results = []
-    for values in models:
-        order, starts = _groups(-values)
-        results.append(_average_precision(_sum_groups(labelled[order], starts), _sum_groups(counts[order], starts)))
-    return np.stack(results)
+    labels = targets.astype(np.float32)[:, None]
+    orders = [_Order(-values) for values in models]
+
+    def resample(counts: Counts) -> Values:
+        labelled = counts * labels
+        return np.stack(
+            [
+                _average_precision(order.cumulate(labelled)[order.ends], order.cumulate(counts)[order.ends])
+                for order in orders
+            ]
+        )
+
+    return resample
 
 
-def _average_precision(right: Counts, drawn: Counts) -> Values:
-    """Average precision of what is found threshold by threshold: of all `drawn`, so many are `right`."""
-    found_right, found = np.cumsum(right, axis=0), np.cumsum(drawn, axis=0)
+def _average_precision(found_right: Counts, found: Counts) -> Values:
+    """Average precision of a ranking, threshold by threshold: of all `found` so far, so many are right."""
     precision = np.divide(found_right, found, out=np.zeros_like(found), where=found > 0)
+    product = np.einsum("rb,rb->b", np.diff(found_right, axis=0, prepend=0), precision)
     # Undefined where all that was drawn has the same label.
-    total = np.where(found_right[-1] < found[-1], found_right[-1], 0)
-    return _divide(np.einsum("rb,rb->b", right, precision), total)
+    return _divide(product, np.where(found_right[-1] < found[-1], found_right[-1], 0))
 
 
 def _permute_correlation(left: Values, right: Values, targets: Values, swaps: Counts) -> Values:
@@ -273,7 +301,8 @@ def _permute_average_precision(left: Values, right: Values, targets: Values, swa
 
     def precision(own: NDArray[np.int64], other: NDArray[np.int64]) -> Values:
         drawn, swapped_in = kept[own], swaps[other]
-        return _average_precision(drawn * labels[own] + swapped_in * labels[other], drawn + swapped_in)
+        right = drawn * labels[own] + swapped_in * labels[other]
+        return _average_precision(np.cumsum(right, axis=0), np.cumsum(drawn + swapped_in, axis=0))
 
     return precision(first, second) - precision(second, first)
 
@@ -292,7 +321,7 @@ def _divide(numerator: NDArray[np.floating], denominator: NDArray[np.floating]) 
     return quotients
 
 
-SPEARMAN = Statistic(metrics.spearman, _resample_spearman, _permute_spearman)
-PEARSON = Statistic(metrics.pearson, _resample_pearson, _permute_correlation)
-AVERAGE_PRECISION = Statistic(metrics.average_precision, _resample_average_precision, _permute_average_precision)
-MEAN = Statistic(metrics.mean, _resample_mean, _permute_mean)
+SPEARMAN = Statistic(metrics.spearman, _spearman_resampler, _permute_spearman)
+PEARSON = Statistic(metrics.pearson, _pearson_resampler, _permute_correlation)
+AVERAGE_PRECISION = Statistic(metrics.average_precision, _average_precision_resampler, _permute_average_precision)
+MEAN = Statistic(metrics.mean, _mean_resampler, _permute_mean)

@@ -40,7 +40,7 @@ class KindOfSuite:
     task: str
     # Columns of the table that hold text.
     text_columns: tuple[str, ...]
-    # (embeddings of each text column, table) -> the rows behind each metric; embeddings are `(rows, dim)`, unit norm.
+    # (embeddings of each text column, table) -> the rows behind each metric; embeddings are `(rows, dim)`.
     samples: Callable[[Sequence[NDArray[np.float32]], Mapping[str, Sequence[Any]]], dict[str, Sample]]
     # Names of the metrics, the main one first.
     metrics: tuple[str, ...]
@@ -58,7 +58,7 @@ def encode_suite(
         batch_size: Texts of one forward pass.
 
     Returns:
-        For each text column `(rows, embedding_dim)`, of unit L2 norm.
+        For each text column `(rows, embedding_dim)`, as the model gives them.
 
     Raises:
         ValueError: If the model has no such prompt, or the embedding of a text is zero or not finite.
@@ -92,8 +92,7 @@ def measure_suite(suite: Suite, embeddings: Sequence[NDArray[np.float32]], dim: 
     Raises:
         ValueError: If the width is wider than the embeddings, or a truncated embedding is zero.
     """
-    cut = [metrics.truncate(column, dim) for column in embeddings]
-    return KINDS[suite.kind].samples(cut, suite.table)
+    return KINDS[suite.kind].samples([metrics.first_dims(column, dim) for column in embeddings], suite.table)
 
 
 def pooling_mode(model: "SentenceTransformer") -> str:
@@ -116,7 +115,6 @@ def _encode(
         prompt_name=prompt,
         batch_size=batch_size,
         convert_to_numpy=True,
-        normalize_embeddings=True,
         show_progress_bar=accelerator.is_main_process and sys.stderr.isatty(),
     )
     gathered = gather_object([(share, np.asarray(encoded, dtype=np.float32))])

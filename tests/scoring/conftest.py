@@ -38,7 +38,7 @@ def suite():
 def score():
     """Score models, by role, on suites."""
 
-    def run(models, suites, *, truncate_dims=MATRYOSHKA_DIMS, resamples=1000, **settings):
+    def run(models, suites, *, truncate_dims=MATRYOSHKA_DIMS, resamples=1000, batch_size=2, **settings):
         scored = [
             ScoredModel(
                 role=role,
@@ -50,6 +50,8 @@ def score():
             for role, model in models.items()
         ]
         resampling = Resampling(resamples=resamples, seed=1)
-        return score_models(scored, suites, Accelerator(cpu=True), batch_size=2, resampling=resampling, **settings)
+        return score_models(
+            scored, suites, Accelerator(cpu=True), batch_size=batch_size, resampling=resampling, **settings
+        )
 
     return run

@@ -35,7 +35,7 @@ def test_a_resample_by_counts_equals_the_resample_written_out(name, rows, seed):
     sample = draw(name, rows, generator)[0]
     drawn = generator.integers(0, rows, size=(6, rows))
     counts = np.stack([np.bincount(row, minlength=rows) for row in drawn], axis=1).astype(np.float32)
-    found = sample.statistic.resample([sample.values], sample.targets, counts)[0]
+    found = sample.statistic.resampler([sample.values], sample.targets)(counts)[0]
     for value, row in zip(found, drawn, strict=True):
         try:
             expected = sample.statistic.measure(sample.values[row], sample.targets[row])

@@ -1,0 +1,131 @@
+"""The score step as a script: what it writes, and that a missed requirement stops it and publishing."""
+
+import sys
+from itertools import pairwise
+
+import pytest
+import yaml
+from samples import MATRYOSHKA_DIMS, TEXTS
+
+import publish
+import score
+from hf_turkembed.recipe import load_recipe
+from hf_turkembed.scores import read_scores
+
+GATE = {"metric": "spearman_cosine", "model": "student"}
+
+
+@pytest.fixture
+def recipe(tmp_path, gemma, encoders):
+    """Write a recipe that scores two models, with `require` entries and changes of single keys."""
+    lines = [f"{text} {number}" for number in range(4) for text in TEXTS]
+    pairs = [f"{number * 5 % 7 / 7 * 5}\t{a}\t{b}" for number, (a, b) in enumerate(pairwise(lines))]
+    (tmp_path / "sts.tsv").write_text("\n".join(["score\tsentence1\tsentence2", *pairs]), encoding="utf-8")
+    for name, folder in (("teacher", gemma), ("student", encoders("bert"))):
+        (tmp_path / name).symlink_to(folder)
+    data = {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"], "synthetic": True}
+
+    def write(*require, **changes):
+        section = {
+            "models": {name: f"{{data_root}}/{name}" for name in ("teacher", "student")},
+            "suites": {"sts": {"kind": "sts", "data": data}},
+            "truncate_dims": list(MATRYOSHKA_DIMS),
+            "batch_size": 8,
+            "baseline": "teacher",
+            "resamples": 1000,
+            "require": list(require),
+            **changes,
+        }
+        content = {
+            "output_dir": str(tmp_path / "run"),
+            "seed": 1,
+            "steps": ["score", "publish"],
+            "data_root": str(tmp_path),
+            "score": section,
+            "publish": {
+                "license": "mit",
+                "languages": ["tr"],
+                "scores": "{output_dir}/score",
+                "outbox": str(tmp_path / "outbox"),
+                "repos": {"model": {"folder": "{data_root}/student", "repo_id": "example/student"}},
+            },
+        }
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def run(module, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
+    module.main()
+
+
+def test_the_step_writes_scores_a_table_and_a_figure_and_prints_the_table(recipe, monkeypatch, tmp_path, capsys):
+    run(score, monkeypatch, recipe({**GATE, "min": -1.0}), "score.batch_size=4", f"output_dir={tmp_path}/run")
+    folder = tmp_path / "run" / "score"
+    assert sorted(p.name for p in folder.iterdir()) == ["provenance.json", "scores.json", "scores.md", "scores.png"]
+    report = read_scores(folder / "scores.json")
+    assert capsys.readouterr().out == (folder / "scores.md").read_text()
+    assert len(report.scores) == 2 * 2 * 3 and len(report.comparisons) == 6
+    assert [verdict.passed for verdict in report.verdicts] == [True] * 3
+    assert all(entry.dataset.digest and entry.interval for entry in report.scores)
+    # The command can be run again elsewhere: no path of this machine.
+    assert report.command.endswith("recipes/score.py recipe.yaml score.batch_size=4 output_dir=DIR")
+    assert str(tmp_path) not in (folder / "scores.json").read_text()
+
+
+def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published(
+    recipe, monkeypatch, tmp_path, capsys
+):
+    path = recipe({**GATE, "min": 0.99, "truncate_dim": 8})
+    missed = r"1 of 1 scores miss what the recipe requires.*`student` on `sts` at 8 dimensions is -?0\.\d{4}, required"
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=f"(?s){missed}"):
+            run(score, monkeypatch, path)
+        assert "**not met**" in capsys.readouterr().out
+    assert (tmp_path / "run" / "score" / "scores.json").is_file()
+    with pytest.raises(SystemExit, match=f"(?s){missed}"):
+        run(publish, monkeypatch, path)
+    assert not (tmp_path / "outbox").exists() and not (tmp_path / "run" / "publish").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": "techer"}, "there is no model 'techer' among `models`, which has student, teacher"),
+        ({"require": [{"metric": "spearman_cosine"}]}, "needs either `min` or `at_least`"),
+        ({"require": [{"metric": "spearman", "min": 0.5}]}, "names the metric 'spearman'; the suites measure"),
+        ({"require": [{**GATE, "min": 0.5, "truncate_dim": 7}]}, "the width 7, which is not in `truncate_dims`"),
+        ({"require": [{**GATE, "min": 0.5, "suite": "stsb"}]}, "`require` names 'stsb'; the suites are sts"),
+        ({"require": [{**GATE, "at_least": "base"}]}, "there is no model 'base'"),
+        ({"seeds": {"runs": ["student"]}}, "`seeds.runs` needs at least two models"),
+        ({"resamples": 10}, "needs at least 1,000"),
+        ({"truncate_dims": [64, 8]}, r"asks for \[64\], which no model was trained at"),
+    ],
+)
+def test_a_recipe_that_cannot_be_scored_stops_before_any_work(recipe, monkeypatch, tmp_path, changes, message):
+    with pytest.raises(SystemExit, match=message):
+        run(score, monkeypatch, recipe(**changes))
+    assert not (tmp_path / "run" / "score").exists() and not (tmp_path / "run" / "score.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("bitext", {}, "a suite of the kind `bitext` reads 2 columns"),
+        ("pairs", {}, "`labels` belongs to a suite of the kind `pairs`"),
+        ("sts", {"labels": {"a": 1}}, "`labels` belongs to a suite of the kind `pairs`"),
+    ],
+)
+def test_a_suite_whose_data_does_not_fit_its_kind_is_refused(recipe, kind, changes, message):
+    data = {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"], **changes}
+    with pytest.raises(ValueError, match=message):
+        load_recipe(recipe(suites={"sts": {"kind": kind, "data": data}}))
+
+
+def test_a_suite_out_of_reach_is_an_error_that_names_its_key(recipe, monkeypatch, tmp_path):
+    data = {"source": "org/sts-tr", "columns": ["sentence1", "sentence2", "score"], "split": "test"}
+    with pytest.raises(SystemExit, match=r"`suites.stsb.data.source` names the dataset 'org/sts-tr' on the Hub"):
+        run(score, monkeypatch, recipe(suites={"stsb": {"kind": "sts", "data": data}}))
