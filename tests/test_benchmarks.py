@@ -1,0 +1,33 @@
+"""The benchmarks run and say what they measured; their numbers are nobody's business here."""
+
+import runpy
+import sys
+
+import pytest
+from samples import ROOT, TEXTS
+
+BENCHMARKS = sorted((ROOT / "recipes/benchmarks").glob("*.py"))
+
+
+def run(path, monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", [path.name, *map(str, arguments)])
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as stop:
+        assert stop.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_a_benchmark_has_help(path, monkeypatch, capsys):
+    assert f"python recipes/benchmarks/{path.name}" in run(path, monkeypatch, capsys, "--help")
+
+
+def test_scoring_is_timed_beside_encoding_and_beside_scipy(gemma, tmp_path, monkeypatch, capsys):
+    pairs = [f"{row % 5}\t{TEXTS[row % 6]} {row}\t{TEXTS[row % 4]}" for row in range(30)]
+    (tmp_path / "sts.tsv").write_text("\n".join(["score\tsentence1\tsentence2", *pairs]), encoding="utf-8")
+    settings = ["--model", gemma, "--pairs", tmp_path / "sts.tsv", "--truncate-dims", 32, 8, "--runs", 1]
+    text = run(ROOT / "recipes/benchmarks/score.py", monkeypatch, capsys, *settings)
+    assert "30 pairs, 34 distinct sentences" in text and "10,000 resamples of 30 pairs" in text
+    for name in ("encoding the distinct sentences once", "the suite at 2 widths", "ours", "scipy, vectorised"):
+        assert name in text
