@@ -32,12 +32,22 @@ class HubDataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """One column of a .tsv or .jsonl file."""
+
+    file: Path
+    # Name, or the number from 1 where the file has no header line.
+    column: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextSource:
     """Where the plain text of one language comes from, and how much of it is read."""
 
     language: str
     # UTF-8 files of one text a line.
     files: tuple[Path, ...] = ()
+    columns: tuple[TextColumn, ...] = ()
     dataset: HubDataset | None = None
     text_column: str = "text"
     # Rows of the shuffled dataset that are passed over first.
@@ -56,7 +66,7 @@ def find_text_files(folder: Path, language: str) -> tuple[Path, ...]:
 
 
 def read_texts(source: TextSource, *, seed: int) -> Iterator[str]:
-    """Yield the distinct texts of one language, in files' order, then the dataset's shuffled order.
+    """Yield the distinct texts of one language, in files' order, then columns', then the dataset's shuffled order.
 
     Lines that are empty or not valid UTF-8 are left out; where some were not valid, their number is logged.
 
@@ -76,7 +86,8 @@ def read_texts(source: TextSource, *, seed: int) -> Iterator[str]:
             if source.rows is not None and len(seen) == source.rows:
                 return
     if not seen:
-        names = [str(file) for file in source.files] or [str(source.dataset)]
+        names = [str(file) for file in (*source.files, *(column.file for column in source.columns))]
+        names = names or [str(source.dataset)]
         raise ValueError(
             f"language `{source.language}` has no usable text: {', '.join(names)} holds only empty lines or invalid "
             "UTF-8; expected UTF-8 files with one text a line."
@@ -90,7 +101,7 @@ def check_text_sources(sources: Iterable[TextSource]) -> None:
         ValueError: If a language has neither files nor a dataset, or no usable line.
     """
     for source in sources:
-        if not source.files and source.dataset is None:
+        if not source.files and not source.columns and source.dataset is None:
             raise ValueError(
                 f"language `{source.language}` has no text: expected {source.language}.txt or {source.language}/*.txt "
                 "in one of the corpus folders; add one, or take the language out of `languages`."
@@ -225,6 +236,8 @@ def _texts(source: TextSource, seed: int) -> Iterator[str]:
     """Yield all usable texts of a source, repeats included."""
     for file in source.files:
         yield from _lines(file, source.skip_last, source.only_last)
+    for column in source.columns:
+        yield from _cells(column)
     if source.dataset is not None:
         rows = _stream(source.dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows)
         for row in rows:
@@ -258,6 +271,24 @@ def _lines(file: Path, skip_last: int, only_last: int | None) -> Iterator[str]:
                 empty += 1
     if invalid:
         logger.warning("%s: left out %d lines of invalid UTF-8 and %d empty ones.", file, invalid, empty)
+
+
+def _cells(column: TextColumn) -> Iterator[str]:
+    """Yield the usable texts of a column; rows without it are left out and counted."""
+    key: str | int = int(column.column) - 1 if column.column.isdigit() else column.column
+    if isinstance(key, str):
+        rows: Iterable[Any] = _rows(column.file, [key])
+    else:
+        rows = (line.split("\t") for line in _lines(column.file, 0, None))
+    missing = 0
+    for row in rows:
+        text = row[key] if isinstance(key, str) else row[key] if key < len(row) else ""
+        if isinstance(text, str) and text.strip():
+            yield text.strip()
+        else:
+            missing += 1
+    if missing:
+        logger.warning("%s: left out %d rows without text in column %s.", column.file, missing, column.column)
 
 
 def _stream(dataset: HubDataset) -> Any:

@@ -22,14 +22,36 @@ _PATH_STARTS = ("{output_dir}", "{data_root}", ".", "/", "~")
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextTableConfig:
+    """One column of .tsv or .jsonl files."""
+
+    # Folder of the files.
+    source: DataSource
+    # Names of the files, with * for any text; {language} stands for the code of each language of the corpus.
+    files: str
+    # Name in the header line or key of the rows; in a .tsv file without a header the number of the column, from 1.
+    column: str
+    # Language of the text, where the names do not say.
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the language is known from one place."""
+        if ("{language}" in self.files) == (self.language is not None):
+            raise ValueError(
+                f"the language of {self.files!r} has to stand in its name as {{language}}, or in `language`."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """Plain text in many languages: folders of `xx.txt` or `xx/*.txt`, a Hub dataset, or both."""
+    """Plain text in many languages: folders of `xx.txt` or `xx/*.txt`, columns of tables, a Hub dataset, or all."""
 
     # ISO 639 codes, in the order in which they are read.
     languages: tuple[str, ...]
     folders: tuple[DataSource, ...] = ()
     # More files of one language each.
     files: Mapping[str, tuple[DataSource, ...]] = field(default_factory=dict)
+    tables: tuple[TextTableConfig, ...] = ()
     # Hub dataset with one config per language, streamed and shuffled.
     dataset: DataSource | None = None
     # Config name of a language in `dataset`.
@@ -48,10 +70,11 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         """Check what needs no files."""
-        if not (self.folders or self.files or self.dataset):
-            raise ValueError("a corpus needs `folders`, `files` or `dataset`; none is given.")
+        if not (self.folders or self.files or self.tables or self.dataset):
+            raise ValueError("a corpus needs `folders`, `files`, `tables` or `dataset`; none is given.")
         by_language = {
             "files": self.files,
+            "tables": {table.language: table for table in self.tables if table.language is not None},
             "rows_by_language": self.rows_by_language,
             "skip_rows_by_language": self.skip_rows_by_language,
         }
@@ -100,9 +123,9 @@ class TokenizerConfig:
     # Text that counting never sees, for the fertility report.
     heldout: CorpusConfig
     vocab_size: int
-    # How many of `vocab_size` tokens are new merges.
-    new_tokens: int
-    # Share of the corpus mass by language; the languages not named here share the rest equally.
+    # How many of `vocab_size` tokens are new merges; None for as many as gain more than their room costs.
+    new_tokens: int | None = None
+    # Share by language of the tokens that the corpus costs before; languages not named share the rest equally.
     language_weights: Mapping[str, float] = field(default_factory=dict)
 
 

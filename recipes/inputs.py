@@ -14,7 +14,7 @@ from huggingface_hub import snapshot_download
 
 from hf_turkembed import corpus, record
 from hf_turkembed import recipe as recipes
-from hf_turkembed.corpus import HubDataset, TextSource
+from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
 from hf_turkembed.modeling.repository import check_encoder
 from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe, ScoreConfig
 from hf_turkembed.record import Identity
@@ -144,6 +144,7 @@ def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusCo
             TextSource(
                 language=language,
                 files=tuple(files),
+                columns=tuple(find_columns(recipe, config, language)),
                 dataset=_text_dataset(recipe, identity, role, config, language),
                 text_column=config.text_column,
                 skip_rows=config.skip_rows_by_language.get(language, config.skip_rows),
@@ -154,6 +155,25 @@ def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusCo
         )
     corpus.check_text_sources(sources)
     return sources
+
+
+def find_columns(recipe: Recipe, config: CorpusConfig, language: str) -> Iterator[TextColumn]:
+    """Find the columns that hold text of one language.
+
+    Raises:
+        FileNotFoundError: If a table that is all of one language has no file.
+    """
+    for table in config.tables:
+        if table.language not in (None, language):
+            continue
+        folder = recipes.local_path(recipe, table.source)
+        files = sorted(folder.glob(table.files.replace("{language}", language)))
+        if not files and table.language is not None:
+            raise FileNotFoundError(
+                f"{folder} holds no file {table.files!r}, which the corpus names for `{language}`."
+            )
+        for file in files:
+            yield TextColumn(file=file, column=table.column)
 
 
 def labelled_source(recipe: Recipe, identity: Identity, role: str, config: DatasetConfig) -> Path | HubDataset:
@@ -209,7 +229,8 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
                 read_labelled(recipe, nothing, "", suite.data, suite.kind)
     corpora = [recipe.tokenizer and recipe.tokenizer.corpus, recipe.tokenizer and recipe.tokenizer.heldout]
     for corpus_config in [*corpora, recipe.embed and recipe.embed.corpus]:
-        if corpus_config and not corpus_config.dataset and all(is_there(recipe, f) for f in corpus_config.folders):
+        sources = [source for _, source in recipes.find_sources(corpus_config)] if corpus_config else []
+        if corpus_config and not corpus_config.dataset and all(is_there(recipe, source) for source in sources):
             text_sources(recipe, nothing, "", corpus_config)
 
 

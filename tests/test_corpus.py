@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hf_turkembed import corpus
 from hf_turkembed.corpus import (
     HubDataset,
+    TextColumn,
     TextSource,
     read_bitext,
     read_labelled_pairs,
@@ -217,3 +218,14 @@ def test_a_dataset_without_the_split_or_config_or_out_of_reach_is_named(tmp_path
     with pytest.raises(ValueError, match="cannot be read") as raised:
         read_bitext(dataset, columns=("en", "tr"))
     assert dataset.name in str(raised.value) and reason in str(raised.value)
+
+
+def test_columns_of_tables_are_text_too_and_rows_without_it_are_left_out(file, caplog):
+    numbered = file(b"a cat\tbir kedi\nno second column\nx\t \n\xff\t\xff\na dog\tbir k\xc3\xb6pek\n", "en-tr.tsv")
+    named = file(b'label\tpremise\nneutral\t"kedi\nneutral\tbir kedi\n', "nli.tsv")
+    keyed = file(b'{"anchor": "iki kedi"}\n', "nli.jsonl")
+    columns = ((numbered, "2"), (named, "premise"), (keyed, "anchor"))
+    source = TextSource(language="tr", columns=tuple(TextColumn(file=f, column=c) for f, c in columns))
+    corpus.check_text_sources([source])
+    assert list(read_texts(source, seed=0)) == ["bir kedi", "bir köpek", '"kedi', "iki kedi"]
+    assert "left out 2 rows without text in column 2" in caplog.text

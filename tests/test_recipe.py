@@ -96,7 +96,7 @@ def test_overrides_are_yaml_and_are_checked_like_the_file(write):
 def test_a_corpus_needs_text_and_names_only_its_own_languages(write):
     corpus = "steps: []\nembed:\n  teacher: ./t\n  max_length: 1\n  batch_size: 1\n  shard_rows: 1\n  corpus: "
     text = BASE.replace("steps: [distill]", corpus)
-    with pytest.raises(ValueError, match="needs `folders`, `files` or `dataset`"):
+    with pytest.raises(ValueError, match="needs `folders`, `files`, `tables` or `dataset`"):
         load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr]}")))
     with pytest.raises(ValueError, match=r"`files` names \['de'\], which `languages` does not"):
         load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr], files: {de: [./x.txt]}}")))

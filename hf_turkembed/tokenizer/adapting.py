@@ -15,21 +15,39 @@ from tokenizers import Tokenizer
 from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
 from hf_turkembed.tokenizer.checking import check_tokenizer
 from hf_turkembed.tokenizer.counting import (
+    TOTAL_MASS,
+    EncodedWords,
     WordTable,
-    combine_counts,
     count_characters,
     count_tokens,
     count_words,
     encode_words,
+    list_words,
     resolve_language_weights,
+    weigh_words,
 )
 from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
-from hf_turkembed.tokenizer.extending import extend_vocabulary
+from hf_turkembed.tokenizer.extending import Extension, extend_vocabulary
 from hf_turkembed.tokenizer.fertility import FertilityChange, compare_fertility, measure_fertility
-from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 
 logger = logging.getLogger(__name__)
+
+# New tokens, as a share of the vocabulary, from which the search for a balanced budget starts; and where it ends.
+_FIRST_GUESS = 0.3
+_CLOSE_ENOUGH = 0.1
+_MOST_GUESSES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marginals:
+    """Where a budget ended: as shares of the tokens that the weighted corpus cost before."""
+
+    # Tokens saved by the last new token, expected on text that was not counted; None where there is none.
+    last_gain: float | None
+    # Tokens lost by the last token that was dropped; None where none was.
+    last_loss: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +74,8 @@ class AdaptationReport:
     language_weights: dict[str, float]
     # Source and result on the held-out texts, by language.
     fertility: tuple[FertilityChange, ...]
+    # What the last new token gains and the last dropped one loses.
+    marginals: Marginals
     # Wall time in seconds, by stage.
     seconds: dict[str, float]
 
@@ -66,7 +86,7 @@ def adapt_tokenizer(
     output: Path,
     *,
     vocab_size: int,
-    new_tokens: int,
+    new_tokens: int | None,
     language_weights: Mapping[str, float],
     heldout: Mapping[str, Sequence[str]],
 ) -> AdaptationReport:
@@ -81,9 +101,10 @@ def adapt_tokenizer(
         corpus: Lines of text by language; each iterable is read once and not held in memory.
         output: Folder to write, absent or empty. What it holds after an error is not usable.
         vocab_size: Tokens of the result, special tokens and bytes included.
-        new_tokens: Tokens to learn. One that the source had and that was dropped first counts as kept in the report.
-        language_weights: Share of the corpus mass by language, as `resolve_language_weights` reads it: languages
-            without an entry divide what is left to 1 equally.
+        new_tokens: Tokens to learn; None for a balanced budget, where the next new token would gain no more than
+            making room for it loses. One that the source had and that was dropped first counts as kept in the report.
+        language_weights: Share by language of the tokens that the corpus costs before, as `resolve_language_weights`
+            reads it: languages without an entry divide what is left to 1 equally.
         heldout: Lines of text by language that the corpus does not hold, for the round-trip check and the fertility.
 
     Returns:
@@ -99,13 +120,15 @@ def adapt_tokenizer(
     seconds: dict[str, float] = {}
     with _timed("read", seconds):
         vocabulary = read_source(source)
-    _check_size(vocabulary, vocab_size, new_tokens)
+    _check_size(vocabulary, vocab_size, vocab_size if new_tokens is None else new_tokens)
     with _timed("count", seconds):
-        statistics = _count(corpus, weights)
+        statistics = _count(vocabulary, corpus, weights)
     with _timed("prune", seconds):
-        pruning = _plan_pruning(vocabulary, statistics, vocab_size - new_tokens)
+        pruning = _plan_pruning(vocabulary, statistics)
     with _timed("extend", seconds):
-        pieces, merges = _fill(vocabulary, statistics.table, pruning, vocab_size, new_tokens)
+        if new_tokens is None:
+            new_tokens = _balance(vocabulary, statistics.table, pruning, vocab_size)
+        pieces, merges, marginals = _fill(vocabulary, statistics.table, pruning, vocab_size, new_tokens)
     with _timed("write", seconds):
         tokenizer = build_tokenizer(vocabulary, pieces, merges)
         output.mkdir(parents=True, exist_ok=True)
@@ -129,6 +152,7 @@ def adapt_tokenizer(
         distinct_words=len(statistics.table.words),
         language_weights=weights,
         fertility=fertility,
+        marginals=marginals,
         seconds=seconds,
     )
 
@@ -143,6 +167,8 @@ class _Statistics:
     characters: dict[str, Counter[str]]
     # The weighted words of all languages.
     table: WordTable
+    # The same words as the source cuts them.
+    encoded: EncodedWords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,22 +177,27 @@ class _Pruning:
 
     # Usable tokens before any removal, shape (tokens,).
     usable: NDArray[np.bool_]
-    # Ids in the order in which they go.
-    removals: NDArray[np.int32]
+    removals: Removals
     # Tokens that no text produces.
     unreachable: tuple[str, ...]
+
+    def losses(self, vocab_size: int) -> NDArray[np.int64]:
+        """Return what room for the first, second, ... new token costs in a vocabulary of a size."""
+        surplus = int(self.usable.sum()) - vocab_size
+        free = np.zeros(max(0, -surplus), dtype=np.int64)
+        return np.concatenate([free, self.removals.losses[max(0, surplus) :]])
 
 
 def _check_request(
     corpus: Mapping[str, Iterable[str]],
     output: Path,
     vocab_size: int,
-    new_tokens: int,
+    new_tokens: int | None,
     language_weights: Mapping[str, float],
     heldout: Mapping[str, Sequence[str]],
 ) -> dict[str, float]:
     """Check the arguments that need no reading and return the share of each language."""
-    if not 0 <= new_tokens < vocab_size:
+    if new_tokens is not None and not 0 <= new_tokens < vocab_size:
         raise ValueError(
             f"`new_tokens`={new_tokens} must lie between 0 and `vocab_size`={vocab_size}, not reaching it."
         )
@@ -182,13 +213,17 @@ def _check_request(
     return resolve_language_weights(corpus, language_weights)
 
 
-def _count(corpus: Mapping[str, Iterable[str]], weights: Mapping[str, float]) -> _Statistics:
-    """Read the corpus, one language after the other."""
+def _count(source: SourceVocabulary, corpus: Mapping[str, Iterable[str]], weights: Mapping[str, float]) -> _Statistics:
+    """Read the corpus, one language after the other, and cut its words as the source does."""
     counts = {language: count_words(corpus[language]) for language in weights}
+    words = list_words(counts)
+    encoded = encode_words(source.tokenizer, words, source.separator)
+    lengths = np.bincount(encoded.words, minlength=len(words)).astype(np.int64)
     return _Statistics(
         words={language: count.total() for language, count in counts.items()},
         characters={language: count_characters(count) for language, count in counts.items()},
-        table=combine_counts(counts, weights),
+        table=weigh_words(words, counts, weights, lengths),
+        encoded=encoded,
     )
 
 
@@ -202,59 +237,91 @@ def _check_size(source: SourceVocabulary, vocab_size: int, new_tokens: int) -> N
         )
 
 
-def _plan_pruning(source: SourceVocabulary, statistics: _Statistics, size: int) -> _Pruning:
-    """Order the removals that bring the source down to `size` tokens."""
-    table = statistics.table
+def _plan_pruning(source: SourceVocabulary, statistics: _Statistics) -> _Pruning:
+    """Order the removals of source tokens."""
     derivations = find_derivations(source.pieces, rank_merges(source.merges), source.pinned | source.discarded)
-    encoded = encode_words(source.tokenizer, table.words, source.separator)
-    masses = count_tokens(encoded, table.masses, len(source.pieces))
+    masses = count_tokens(statistics.encoded, statistics.table.masses, len(source.pieces))
     unusable = find_unusable(source, derivations)
-    usable = ~unusable
-    _check_reach(int(usable.sum()), size, 0)
     protected = find_protected(source, statistics.characters)
-    count = int(usable.sum()) - size
-    removals = order_removals(derivations.parents, masses, protected, unusable, count)
-    unreachable = tuple(source.pieces[index] for index in derivations.unreachable)
-    return _Pruning(usable=usable, removals=removals, unreachable=unreachable)
+    return _Pruning(
+        usable=~unusable,
+        removals=order_removals(derivations.parents, masses, protected, unusable),
+        unreachable=tuple(source.pieces[index] for index in derivations.unreachable),
+    )
 
 
-def _check_reach(usable: int, size: int, learnt: int) -> None:
-    """Refuse a size that the usable source tokens do not fill."""
+def _balance(source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int) -> int:
+    """Find the number of new tokens at which the next one gains as much as making room for it loses.
+
+    What a merge gains depends a little on what else was dropped, so the search goes on from what it found until it
+    finds about the same.
+    """
+    costs = pruning.losses(vocab_size)
+    least = max(0, vocab_size - int(pruning.usable.sum()))
+    found = max(least, min(int(_FIRST_GUESS * vocab_size), len(costs)))
+    for _ in range(_MOST_GUESSES):
+        guess = found
+        found = max(least, len(_learn(source, table, *_prune(source, pruning, vocab_size, guess), costs).merges))
+        logger.info("with room for %d new tokens, %d are worth their room", guess, found)
+        if abs(found - guess) <= _CLOSE_ENOUGH * guess:
+            break
+    return found
+
+
+def _prune(
+    source: SourceVocabulary, pruning: _Pruning, vocab_size: int, new_tokens: int
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Drop source tokens until there is room for the new ones; return the tokens and merges that stay."""
+    usable = int(pruning.usable.sum())
+    size = vocab_size - new_tokens
     if size > usable:
         raise ValueError(
-            f"{size} source tokens are needed beside {learnt} new ones, but only {usable} can be used; "
+            f"{size} source tokens are needed beside {new_tokens} new ones, but only {usable} can be used; "
             "lower `vocab_size` or give more text."
         )
+    if usable - size > len(pruning.removals.ids):
+        raise ValueError(
+            f"{usable - size} tokens must be dropped, but only {len(pruning.removals.ids)} of {usable} can be: the "
+            "others are special, single characters or parts of such; raise `vocab_size` or lower `new_tokens`."
+        )
+    alive = pruning.usable.copy()
+    alive[pruning.removals.ids[: usable - size]] = False
+    pieces = [source.pieces[index] for index in np.flatnonzero(alive)]
+    return pieces, keep_merges(source.merges, set(pieces))
 
 
 def _fill(
     source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int, new_tokens: int
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Prune, extend, and prune less for as long as the corpus yields too few new tokens; return tokens and merges."""
-    usable = int(pruning.usable.sum())
+) -> tuple[list[str], list[tuple[str, str]], Marginals]:
+    """Prune, extend, and prune less for as long as the corpus yields too few new tokens."""
     while True:
-        _check_reach(usable, vocab_size - new_tokens, new_tokens)
-        alive = pruning.usable.copy()
-        alive[pruning.removals[: usable - (vocab_size - new_tokens)]] = False
-        pieces = [source.pieces[index] for index in np.flatnonzero(alive)]
-        merges = keep_merges(source.merges, set(pieces))
-        learnt = _learn(source, table, pieces, merges, new_tokens)
-        if len(learnt) == new_tokens:
-            made = [left + right for left, right in learnt]
-            return order_pieces(source, pieces + made), merges + learnt
-        logger.warning("the corpus yields %d of %d new tokens; dropping fewer instead", len(learnt), new_tokens)
-        new_tokens = len(learnt)
+        pieces, merges = _prune(source, pruning, vocab_size, new_tokens)
+        learnt = _learn(source, table, pieces, merges, np.zeros(new_tokens, dtype=np.int64))
+        if len(learnt.merges) == new_tokens:
+            made = [left + right for left, right in learnt.merges]
+            removed = int(pruning.usable.sum()) - len(pieces)
+            marginals = Marginals(
+                last_gain=learnt.gains[-1] / TOTAL_MASS if learnt.gains else None,
+                last_loss=int(pruning.removals.losses[removed - 1]) / TOTAL_MASS if removed else None,
+            )
+            return order_pieces(source, pieces + made), merges + learnt.merges, marginals
+        logger.warning("the corpus yields %d of %d new tokens; dropping fewer instead", len(learnt.merges), new_tokens)
+        new_tokens = len(learnt.merges)
 
 
 def _learn(
-    source: SourceVocabulary, table: WordTable, pieces: list[str], merges: list[tuple[str, str]], count: int
-) -> list[tuple[str, str]]:
+    source: SourceVocabulary,
+    table: WordTable,
+    pieces: list[str],
+    merges: list[tuple[str, str]],
+    costs: NDArray[np.int64],
+) -> Extension:
     """Encode the corpus with the pruned vocabulary and learn further merges."""
-    if not count:
-        return []
+    if not len(costs):
+        return Extension(merges=[], gains=[])
     pruned: Tokenizer = build_tokenizer(source, pieces, merges)
     encoded = encode_words(pruned, table.words, source.separator)
-    return extend_vocabulary(pieces, merges, source.pinned, encoded, table.masses, count=count)
+    return extend_vocabulary(pieces, merges, source.pinned, encoded, table.discounted, costs=costs)
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from tokenizers import Tokenizer
 TOTAL_MASS = 2**40
 
 _WORD = re.compile(r" *[^ \n\r\t]+| +")
+# Off every count, for text that was not counted: a word seen once is seen again half as often (absolute discounting,
+# Ney, Essen and Kneser, 1994). Without it, words that stand once in the corpus would fill the vocabulary.
+_DISCOUNT = 0.5
 _WORDS_PER_TEXT = 256
 _TEXTS_PER_BATCH = 256
 
@@ -23,8 +26,10 @@ class WordTable:
 
     # Words with the spaces before them, in code point order.
     words: tuple[str, ...]
-    # Mass of each word, shape (words,); together about `TOTAL_MASS`, each at least 1.
+    # Mass of each word, shape (words,); mass times tokens is about `TOTAL_MASS` in all, each mass at least 1.
     masses: NDArray[np.int64]
+    # The same of what a word is expected to occur in text of the same size that was not counted.
+    discounted: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,31 +107,55 @@ def resolve_language_weights(languages: Iterable[str], weights: Mapping[str, flo
     return {language: weights.get(language, share) for language in names}
 
 
-def combine_counts(counts: Mapping[str, Mapping[str, int]], weights: Mapping[str, float]) -> WordTable:
-    """Join the words of several languages into one table.
+def list_words(counts: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """List the words of all languages in code point order.
 
     Args:
         counts: Per language, how often each word occurs.
-        weights: Per language, its share of the total mass.
-
-    Returns:
-        The words of all languages; one that several languages share gets the sum of its masses.
 
     Raises:
         ValueError: A language has no words.
     """
-    empty = sorted(language for language in weights if not counts[language])
+    empty = sorted(language for language, words in counts.items() if not words)
     if empty:
         raise ValueError(f"the corpus has no text for {empty}; give text for them or leave them out.")
-    masses: dict[str, float] = {}
+    return tuple(sorted(set().union(*counts.values())))
+
+
+def weigh_words(
+    words: Sequence[str],
+    counts: Mapping[str, Mapping[str, int]],
+    weights: Mapping[str, float],
+    lengths: NDArray[np.int64],
+) -> WordTable:
+    """Weigh words so that each language's share of the mass is a share of the tokens that its text costs now.
+
+    A change of the mass is then a weighted mean of the languages' relative changes in tokens, which is what a
+    tokenizer is judged by; shares of words would count a language of long words several times.
+
+    Args:
+        words: The words of all languages, as `list_words` gives them.
+        counts: Per language, how often each word occurs.
+        weights: Per language, its share of the total mass.
+        lengths: Tokens of each word at present, shape (words,).
+
+    Returns:
+        The words with their masses; one that several languages share gets the sum.
+    """
+    index = {word: position for position, word in enumerate(words)}
+    masses, discounted = np.zeros(len(words)), np.zeros(len(words))
     for language in sorted(weights):
-        words = counts[language]
-        unit = weights[language] * TOTAL_MASS / sum(words.values())
-        for word, count in words.items():
-            masses[word] = masses.get(word, 0.0) + count * unit
-    ordered = sorted(masses)
-    rounded = np.rint(np.fromiter((masses[word] for word in ordered), dtype=np.float64, count=len(ordered)))
-    return WordTable(words=tuple(ordered), masses=np.maximum(rounded, 1).astype(np.int64))
+        rows = np.fromiter((index[word] for word in counts[language]), dtype=np.int64, count=len(counts[language]))
+        found = np.fromiter(counts[language].values(), dtype=np.float64, count=len(rows))
+        unit = weights[language] * TOTAL_MASS / float(found @ lengths[rows])
+        masses[rows] += found * unit
+        discounted[rows] += (found - _DISCOUNT) * unit
+    return WordTable(words=tuple(words), masses=_whole(masses), discounted=_whole(discounted))
+
+
+def _whole(masses: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round masses to whole numbers, none below 1."""
+    return np.maximum(np.rint(masses), 1).astype(np.int64)
 
 
 def encode_words(tokenizer: Tokenizer, words: Sequence[str], separator: str) -> EncodedWords:

@@ -4,6 +4,7 @@ import heapq
 import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,16 @@ _DEAD = -1
 _ANY_SCRIPT = -2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """Merges that were learnt."""
+
+    # Pairs of tokens in the order in which they are to be tried after the old ones.
+    merges: list[tuple[str, str]]
+    # Mass of each when it was made: how many tokens shorter text becomes.
+    gains: list[int]
+
+
 def extend_vocabulary(
     pieces: Sequence[str],
     merges: Sequence[tuple[str, str]],
@@ -29,9 +40,9 @@ def extend_vocabulary(
     encoded: EncodedWords,
     masses: NDArray[np.int64],
     *,
-    count: int,
+    costs: NDArray[np.int64],
     max_characters: int = 24,
-) -> list[tuple[str, str]]:
+) -> Extension:
     """Learn further merges from words as the present vocabulary cuts them.
 
     The adjacent pair with the greatest mass becomes a merge, again and again, as when a byte-pair encoding is trained
@@ -46,22 +57,26 @@ def extend_vocabulary(
         frozen: Tokens that take no part in a merge.
         encoded: The words of the corpus, encoded with this vocabulary.
         masses: Mass of each word, shape (words,).
-        count: Merges to learn.
+        costs: What room for the first, the second, ... new token costs, shape (most merges to learn,). Learning stops
+            where the next merge would gain less than its cost.
         max_characters: Longest token to make, a leading `▁` included.
 
     Returns:
-        `count` pairs of tokens, each making one token that was not there before, in the order in which they are to be
-        tried after `merges`; fewer when no pair is left.
+        Pairs of tokens, each making one token that was not there before.
     """
     segments = _Segments(*_letter_runs(pieces, frozen, encoded, masses))
     names = list(pieces)
     known = set(pieces)
     ranks = rank_merges(merges)
     learnt: list[tuple[str, str]] = []
-    while len(learnt) < count:
-        pair = segments.pop_heaviest()
-        if pair is None:
-            logger.info("no pair of letters is left after %d of %d new tokens", len(learnt), count)
+    gains: list[int] = []
+    while len(learnt) < len(costs):
+        heaviest = segments.pop_heaviest()
+        if heaviest is None:
+            logger.info("no pair of letters is left after %d new tokens", len(learnt))
+            break
+        pair, gain = heaviest
+        if gain < costs[len(learnt)]:
             break
         left, right = names[pair[0]], names[pair[1]]
         piece = left + right
@@ -72,7 +87,8 @@ def extend_vocabulary(
         known.add(piece)
         ranks[left, right] = len(ranks)
         learnt.append((left, right))
-    return learnt
+        gains.append(gain)
+    return Extension(merges=learnt, gains=gains)
 
 
 def _letter_runs(
@@ -116,8 +132,8 @@ class _Segments:
         self._heap: list[tuple[int, int]] = []
         self._add(np.flatnonzero(joined).astype(np.int32))
 
-    def pop_heaviest(self) -> tuple[int, int] | None:
-        """Take out for good the pair with the greatest mass, of equals the one with the lowest ids."""
+    def pop_heaviest(self) -> tuple[tuple[int, int], int] | None:
+        """Take out for good the pair with the greatest mass, of equals the one with the lowest ids; and its mass."""
         while self._heap:
             negative, pair = heapq.heappop(self._heap)
             # A rise has queued the pair again, so only falls are put right here.
@@ -125,7 +141,7 @@ class _Segments:
             if mass == -negative:
                 self._closed.add(pair)
                 del self._mass_of[pair]
-                return pair >> _SHIFT, pair & _LOWER
+                return (pair >> _SHIFT, pair & _LOWER), mass
             if 0 < mass < -negative:
                 heapq.heappush(self._heap, (-mass, pair))
         return None

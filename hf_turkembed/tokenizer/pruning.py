@@ -4,6 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +55,20 @@ def find_unusable(source: SourceVocabulary, derivations: Derivations) -> NDArray
     return unusable
 
 
+@dataclass(frozen=True, kw_only=True)
+class Removals:
+    """Tokens in the order in which to drop them."""
+
+    # Ids, shape (tokens that can go,).
+    ids: NDArray[np.int32]
+    # Mass of each when it goes, shape (tokens that can go,): how many tokens longer text becomes.
+    losses: NDArray[np.int64]
+
+
 def order_removals(
-    parents: NDArray[np.int32],
-    masses: NDArray[np.int64],
-    protected: NDArray[np.bool_],
-    unusable: NDArray[np.bool_],
-    count: int,
-) -> NDArray[np.int32]:
-    """List tokens in the order in which to drop them, each before the tokens that it is made of.
+    parents: NDArray[np.int32], masses: NDArray[np.int64], protected: NDArray[np.bool_], unusable: NDArray[np.bool_]
+) -> Removals:
+    """List all tokens that can be dropped, in the order in which to do so, each before the tokens it is made of.
 
     Only a token that no other remaining token is made of can go. Among those the one with the least mass goes first,
     of equals the one with the highest id, and its mass passes to its parts. Every beginning of the list can be dropped
@@ -72,13 +79,6 @@ def order_removals(
         masses: Mass of each token, shape (tokens,).
         protected: Tokens that stay, shape (tokens,).
         unusable: Tokens that are gone already, shape (tokens,); no usable token is made of them.
-        count: How many tokens to list.
-
-    Returns:
-        Ids, shape (count,).
-
-    Raises:
-        ValueError: Fewer than `count` tokens can go.
     """
     pairs: list[list[int]] = parents.tolist()
     mass: list[int] = masses.tolist()
@@ -88,22 +88,19 @@ def order_removals(
     leaves = [(mass[token], -token) for token, number in enumerate(dependents) if number == 0 and not stays[token]]
     heapq.heapify(leaves)
     removed: list[int] = []
-    while len(removed) < count and leaves:
-        token = -heapq.heappop(leaves)[1]
-        removed.append(token)
-        for part in pairs[token]:
+    losses: list[int] = []
+    while leaves:
+        loss, negative = heapq.heappop(leaves)
+        removed.append(-negative)
+        losses.append(loss)
+        for part in pairs[-negative]:
             if part < 0:
                 continue
-            mass[part] += mass[token]
+            mass[part] += loss
             dependents[part] -= 1
             if dependents[part] == 0 and not stays[part]:
                 heapq.heappush(leaves, (mass[part], -part))
-    if len(removed) < count:
-        raise ValueError(
-            f"{count} tokens must be dropped, but only {len(removed)} of {len(pairs)} can be: the others are special, "
-            "single characters or parts of such; raise `vocab_size` or lower `new_tokens`."
-        )
-    return np.array(removed, dtype=np.int32)
+    return Removals(ids=np.array(removed, dtype=np.int32), losses=np.array(losses, dtype=np.int64))
 
 
 def keep_merges(merges: Iterable[tuple[str, str]], pieces: AbstractSet[str]) -> list[tuple[str, str]]:

@@ -48,6 +48,25 @@ def test_the_report_is_json_and_says_what_happened(source_folder, corpus, heldou
     assert list(content["seconds"]) == ["read", "count", "prune", "extend", "write", "check", "measure"]
 
 
+def test_a_balanced_budget_ends_where_gain_and_loss_meet(source_folder, corpus, heldout, tmp_path):
+    def balanced(folder, new_tokens):
+        return adapt(source_folder, corpus, heldout, tmp_path / folder, vocab_size=860, new_tokens=new_tokens, tr=0.9)
+
+    report = balanced("out", None)
+    assert report.final_size == 860 and report.new > 20
+    assert report.marginals.last_gain >= report.marginals.last_loss
+    more = balanced("more", int(1.5 * report.new) + 5).marginals
+    assert more.last_gain < more.last_loss
+
+
+def test_a_balanced_budget_adds_more_where_turkish_weighs_more(source_folder, corpus, heldout, tmp_path):
+    new = [
+        adapt(source_folder, corpus, heldout, tmp_path / str(share), vocab_size=600, new_tokens=None, tr=share).new
+        for share in (0.05, 0.9)
+    ]
+    assert new[0] < new[1]
+
+
 def test_new_tokens_shorten_held_out_turkish(source_folder, corpus, heldout, tmp_path):
     report = adapt(source_folder, corpus, heldout, tmp_path / "out", vocab_size=940, new_tokens=100, tr=0.9)
     assert report.new == 100

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_turkembed.tokenizer import (
-    combine_counts,
     count_characters,
     count_tokens,
     count_words,
     encode_words,
+    list_words,
     resolve_language_weights,
+    weigh_words,
 )
 from hf_turkembed.tokenizer.counting import TOTAL_MASS
 
@@ -78,21 +79,32 @@ def test_tokens_weigh_what_their_words_weigh(source):
     assert counts[source.pieces.index("a")] == 7
 
 
-def test_each_language_gets_its_share_of_the_mass_however_long_its_text():
+def weigh(counts, weights, lengths):
+    words = list_words(counts)
+    table = weigh_words(words, counts, weights, np.array([lengths[word] for word in words]))
+    return [dict(zip(words, masses.tolist(), strict=True)) for masses in (table.masses, table.discounted)]
+
+
+def test_each_language_gets_its_share_of_the_tokens_however_long_its_text():
     weights = resolve_language_weights(["tr", "en", "el"], {"tr": 0.5})
     assert weights == {"el": 0.25, "en": 0.25, "tr": 0.5}
-    table = combine_counts({"tr": {"ev": 1}, "en": {"a": 900, "tea": 100}, "el": {"ev": 3}}, weights)
-    masses = dict(zip(table.words, table.masses.tolist(), strict=True))
-    assert masses == {
-        "a": pytest.approx(0.225 * TOTAL_MASS),
-        "ev": pytest.approx(0.75 * TOTAL_MASS),
-        "tea": pytest.approx(0.025 * TOTAL_MASS),
-    }
+    lengths = {"ev": 2, "a": 1, "tea": 3}
+    masses, _ = weigh({"tr": {"ev": 1}, "en": {"a": 900, "tea": 100}, "el": {"ev": 3}}, weights, lengths)
+    assert masses["a"] / masses["tea"] == pytest.approx(9)
+    # English costs 900 x 1 + 100 x 3 tokens at present, and a quarter of all mass.
+    assert masses["a"] + 3 * masses["tea"] == pytest.approx(0.25 * TOTAL_MASS)
+    assert 2 * masses["ev"] == pytest.approx(0.75 * TOTAL_MASS)
+
+
+def test_a_word_seen_once_counts_half_towards_new_tokens():
+    masses, discounted = weigh({"tr": {"ev": 1, "ve": 10}}, {"tr": 1.0}, {"ev": 1, "ve": 1})
+    assert discounted["ev"] / masses["ev"] == pytest.approx(0.5)
+    assert discounted["ve"] / masses["ve"] == pytest.approx(0.95)
 
 
 def test_rare_words_never_vanish():
-    table = combine_counts({"tr": {"a": 10**14, "b": 1}}, {"tr": 1.0})
-    assert table.masses.tolist()[1] == 1
+    masses, discounted = weigh({"tr": {"a": 10**14, "b": 1}}, {"tr": 1.0}, {"a": 1, "b": 1})
+    assert masses["b"] == discounted["b"] == 1
 
 
 @pytest.mark.parametrize(
@@ -112,4 +124,4 @@ def test_weights_that_cannot_hold_are_refused(weights, message):
 
 def test_a_language_without_words_is_refused():
     with pytest.raises(ValueError, match=r"no text for \['en'\]"):
-        combine_counts({"tr": {"ev": 1}, "en": {}}, {"tr": 0.5, "en": 0.5})
+        list_words({"tr": {"ev": 1}, "en": {}})

@@ -20,9 +20,10 @@ def letters(source):
 
 def extend(source, pieces, tokenizer, masses, count, **options):
     encoded = encode_words(tokenizer, list(masses), source.separator)
+    costs = np.zeros(count, dtype=int)
     return extend_vocabulary(
-        pieces, [], source.pinned, encoded, np.array(list(masses.values())), count=count, **options
-    )
+        pieces, [], source.pinned, encoded, np.array(list(masses.values())), costs=costs, **options
+    ).merges
 
 
 def may_merge(left, right):
@@ -84,8 +85,8 @@ def test_old_tokens_of_any_text_are_only_joined(source, masses, text):
     tokenizer = build_tokenizer(source, usable, source.merges)
     encoded = encode_words(tokenizer, list(masses), source.separator)
     learnt = extend_vocabulary(
-        usable, source.merges, source.pinned, encoded, np.array(list(masses.values())), count=20
-    )
+        usable, source.merges, source.pinned, encoded, np.array(list(masses.values())), costs=np.zeros(20, dtype=int)
+    ).merges
     pieces = [*usable, *(left + right for left, right in learnt)]
     extended = build_tokenizer(source, pieces, [*source.merges, *learnt])
     before = cuts(tokenizer, text)
@@ -119,7 +120,8 @@ def test_nothing_joins_a_token_that_starts_a_word_to_the_one_before(source, lett
     vocabulary, merges = [*pieces, "▁b"], [("▁", "b")]
     tokenizer = build_tokenizer(source, vocabulary, merges)
     encoded = encode_words(tokenizer, ["a▁b"], source.separator)
-    assert extend_vocabulary(vocabulary, merges, source.pinned, encoded, np.array([5]), count=5) == []
+    costs = np.zeros(5, dtype=int)
+    assert extend_vocabulary(vocabulary, merges, source.pinned, encoded, np.array([5]), costs=costs).merges == []
 
 
 def test_a_lone_marker_joins_the_letters_after_it(source, letters):
@@ -138,7 +140,8 @@ def test_a_pair_that_the_vocabulary_would_not_cut_that_way_is_left_alone(source,
     encoded = encode_words(tokenizer, ["abab"], source.separator)
     # The words were encoded without the merge "ba", so "ab" + "ab" would not come out as counted.
     merges = [("b", "a")]
-    learnt = extend_vocabulary([*pieces, "ba"], merges, source.pinned, encoded, np.array([5]), count=5)
+    costs = np.zeros(5, dtype=int)
+    learnt = extend_vocabulary([*pieces, "ba"], merges, source.pinned, encoded, np.array([5]), costs=costs).merges
     ranks = {pair: rank for rank, pair in enumerate([*merges, *learnt])}
     assert ("ab", "ab") not in learnt
     assert all(len(segment(left + right, ranks)[0]) == 1 for left, right in learnt)
@@ -147,3 +150,14 @@ def test_a_pair_that_the_vocabulary_would_not_cut_that_way_is_left_alone(source,
 def test_fewer_merges_come_back_when_the_words_run_out(source, letters):
     pieces, tokenizer = letters
     assert extend(source, pieces, tokenizer, {"abı": 3}, 100) == [("a", "b"), ("ab", "ı")]
+
+
+def test_learning_stops_where_a_merge_gains_less_than_its_room_costs(source, letters):
+    pieces, tokenizer = letters
+    words = {"ab": 10, "ış": 6, "vv": 5}
+    encoded = encode_words(tokenizer, list(words), source.separator)
+    masses = np.array(list(words.values()))
+    for costs, merges in (([0, 0, 0], 3), ([10, 6, 6], 2), ([11, 0, 0], 0), ([1], 1)):
+        learnt = extend_vocabulary(pieces, [], source.pinned, encoded, masses, costs=np.array(costs))
+        assert learnt.merges == [("a", "b"), ("ı", "ş"), ("v", "v")][:merges]
+        assert learnt.gains == [10, 6, 5][:merges]
