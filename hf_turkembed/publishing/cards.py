@@ -8,10 +8,12 @@ from typing import Any
 import jinja2
 
 from hf_turkembed import record as records
-from hf_turkembed import score_tables
+from hf_turkembed import score_tables, tokenizer_report
+from hf_turkembed.markdown import format_name
 from hf_turkembed.publishing import card_metadata, history, lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import ScoreReport
+from hf_turkembed.tokenizer_report import FIGURE_FILE
 
 
 def render_card(
@@ -51,7 +53,7 @@ def render_card(
         values = _model_values(folder, chain, repo_id, license, languages, report)
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
-        values = {"metadata": metadata, "limits": history.tokenizer_limits(chain)}
+        values = {"metadata": metadata, "limits": history.tokenizer_limits(chain), **_tokenizer_values(folder, chain)}
     else:
         metadata = card_metadata.dataset_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.dataset_limits(chain), **_dataset_values(chain)}
@@ -94,6 +96,20 @@ def _model_values(
         "command": report.command if own else None,
         "limits": limits,
     }
+
+
+def _tokenizer_values(folder: Path, chain: Sequence[Provenance]) -> dict[str, Any]:
+    """Prepare what only a tokenizer's card shows; a tokenizer that an earlier version wrote has no report."""
+    report = tokenizer_report.read_report(folder)
+    shown: dict[str, Any] = {"figure": FIGURE_FILE if (folder / FIGURE_FILE).is_file() else None, "change": None}
+    if report is not None:
+        shown["change"] = {
+            "summary": tokenizer_report.describe_vocabulary(report["vocabulary"]),
+            "scripts": tokenizer_report.format_scripts(report["vocabulary"]["scripts"]),
+            "measures": tokenizer_report.format_measures(report),
+            "source": format_name(chain[0].identity.input("source").name),
+        }
+    return shown
 
 
 def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
