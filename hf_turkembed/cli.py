@@ -129,7 +129,7 @@ def tokenizer_report(
     """
     from hf_turkembed.sandbox.inflection import inflected_words
     from hf_turkembed.tokenizer.report import compare_tokenizers, describe_tokenizer
-    from hf_turkembed.tokenizer_report import format_report
+    from hf_turkembed.tokenizer_tables import format_report
 
     texts = _read_texts(text or [])
     stem_lengths = inflected_words() if not texts or "tr" in texts else {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from hf_turkembed.corpus import read_texts
+from hf_turkembed.markdown import format_name
 from hf_turkembed.sandbox.inflection import inflected_words
 from hf_turkembed.step import finish_step, open_step
 from hf_turkembed.tokenizer import (
@@ -19,7 +20,7 @@ from hf_turkembed.tokenizer import (
     plot_fertility_change,
     write_id_map,
 )
-from hf_turkembed.tokenizer_report import FIGURE_FILE, REPORT_FILE, write_report
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, REPORT_FILE, write_report
 from inputs import clear_errors, fetch, read_recipe, text_sources
 
 
@@ -43,7 +44,7 @@ def main() -> None:
             language_weights=config.language_weights,
             heldout=lines,
         )
-        write_report_files(step.partial, source_folder, identity.input("source").name, lines)
+        write_report_files(step.partial, source_folder, format_name(identity.input("source").name), lines)
         finish_step(step, counts=asdict(report), outputs=(ID_MAP_FILE, REPORT_FILE))
 
 

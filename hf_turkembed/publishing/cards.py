@@ -8,12 +8,12 @@ from typing import Any
 import jinja2
 
 from hf_turkembed import record as records
-from hf_turkembed import score_tables, tokenizer_report
+from hf_turkembed import score_tables, tokenizer_tables
 from hf_turkembed.markdown import format_name
 from hf_turkembed.publishing import card_metadata, history, lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import ScoreReport
-from hf_turkembed.tokenizer_report import FIGURE_FILE
+from hf_turkembed.tokenizer_tables import FIGURE_FILE
 
 
 def render_card(
@@ -100,13 +100,13 @@ def _model_values(
 
 def _tokenizer_values(folder: Path, chain: Sequence[Provenance]) -> dict[str, Any]:
     """Prepare what only a tokenizer's card shows; a tokenizer that an earlier version wrote has no report."""
-    report = tokenizer_report.read_report(folder)
+    report = tokenizer_tables.read_report(folder)
     shown: dict[str, Any] = {"figure": FIGURE_FILE if (folder / FIGURE_FILE).is_file() else None, "change": None}
     if report is not None:
         shown["change"] = {
-            "summary": tokenizer_report.describe_vocabulary(report["vocabulary"]),
-            "scripts": tokenizer_report.format_scripts(report["vocabulary"]["scripts"]),
-            "measures": tokenizer_report.format_measures(report),
+            "summary": tokenizer_tables.describe_vocabulary(report["vocabulary"]),
+            "scripts": tokenizer_tables.format_scripts(report["vocabulary"]["scripts"]),
+            "measures": tokenizer_tables.format_measures(report),
             "source": format_name(chain[0].identity.input("source").name),
         }
     return shown

@@ -93,5 +93,5 @@ def _pinned(tokenizer: Tokenizer) -> set[str]:
     pinned = {*BYTE_TOKENS, *(token.content for token in tokenizer.get_added_tokens_decoder().values())}
     unknown = find_unknown_id(tokenizer)
     if unknown is not None:
-        pinned.add(tokenizer.id_to_token(unknown))
+        pinned.add(str(tokenizer.id_to_token(unknown)))
     return pinned
