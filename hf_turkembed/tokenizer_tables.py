@@ -10,6 +10,7 @@ from hf_turkembed.record import as_plain, read_versioned, write_json
 REPORT_SCHEMA_VERSION = 1
 REPORT_FILE = "tokenizer_report.json"
 FIGURE_FILE = "fertility.png"
+ID_MAP_FILE = "id_map.json"
 
 # Columns of the table by language: the key, and the factor and format of its value.
 _FERTILITY_COLUMNS = {

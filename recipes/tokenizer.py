@@ -14,13 +14,12 @@ from hf_turkembed.markdown import format_name
 from hf_turkembed.sandbox.inflection import inflected_words
 from hf_turkembed.step import finish_step, open_step
 from hf_turkembed.tokenizer import (
-    ID_MAP_FILE,
     adapt_tokenizer,
     compare_tokenizers,
     plot_fertility_change,
     write_id_map,
 )
-from hf_turkembed.tokenizer_tables import FIGURE_FILE, REPORT_FILE, write_report
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE, write_report
 from inputs import clear_errors, fetch, read_recipe, text_sources
 
 
@@ -51,7 +50,7 @@ def main() -> None:
 def write_report_files(folder: Path, source_folder: Path, source_name: str, heldout: Mapping[str, list[str]]) -> None:
     """Write beside a new tokenizer how it differs from its source: the id map, the report, and a figure."""
     source, adapted = (Tokenizer.from_file(str(path / "tokenizer.json")) for path in (source_folder, folder))
-    write_id_map(folder, source_name, source, adapted)
+    write_id_map(folder / ID_MAP_FILE, source_name, source, adapted)
     comparison = compare_tokenizers(source, adapted, heldout, inflected_words() if "tr" in heldout else {})
     write_report(folder, comparison)
     plot_fertility_change(comparison.change, folder / FIGURE_FILE)

@@ -13,7 +13,7 @@ from hf_turkembed.markdown import format_name
 from hf_turkembed.publishing import card_metadata, history, lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import ScoreReport
-from hf_turkembed.tokenizer_tables import FIGURE_FILE
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE
 
 
 def render_card(
@@ -99,17 +99,23 @@ def _model_values(
 
 
 def _tokenizer_values(folder: Path, chain: Sequence[Provenance]) -> dict[str, Any]:
-    """Prepare what only a tokenizer's card shows; a tokenizer that an earlier version wrote has no report."""
+    """Prepare what only a tokenizer's card shows: what of its report, figure and id map its folder holds."""
     report = tokenizer_tables.read_report(folder)
-    shown: dict[str, Any] = {"figure": FIGURE_FILE if (folder / FIGURE_FILE).is_file() else None, "change": None}
+    change = None
     if report is not None:
-        shown["change"] = {
+        change = {
+            "source": format_name(chain[0].identity.input("source").name),
             "summary": tokenizer_tables.describe_vocabulary(report["vocabulary"]),
             "scripts": tokenizer_tables.format_scripts(report["vocabulary"]["scripts"]),
             "measures": tokenizer_tables.format_measures(report),
-            "source": format_name(chain[0].identity.input("source").name),
+            "has_inflection": report["after"]["inflection"] is not None,
+            "file": REPORT_FILE,
         }
-    return shown
+    return {
+        "change": change,
+        "figure": FIGURE_FILE if (folder / FIGURE_FILE).is_file() else None,
+        "id_map": ID_MAP_FILE if (folder / ID_MAP_FILE).is_file() else None,
+    }
 
 
 def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from hf_turkembed.tokenizer.fertility import (
     measure_fertility,
     measure_renyi_efficiency,
 )
-from hf_turkembed.tokenizer.id_map import ID_MAP_FILE, map_ids, write_id_map
+from hf_turkembed.tokenizer.id_map import map_ids, write_id_map
 from hf_turkembed.tokenizer.morphology import InflectionReport, measure_inflection
 from hf_turkembed.tokenizer.plots import plot_fertility_change
 from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
@@ -37,7 +37,6 @@ from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 from hf_turkembed.tokenizer.vocabulary_change import ScriptChange, VocabularyChange, compare_vocabularies
 
 __all__ = [
-    "ID_MAP_FILE",
     "AdaptationReport",
     "Derivations",
     "EncodedWords",

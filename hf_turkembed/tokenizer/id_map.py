@@ -5,8 +5,6 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-ID_MAP_FILE = "id_map.json"
-
 
 def map_ids(source: Tokenizer, target: Tokenizer) -> list[int | None]:
     """Find the id of every token of one tokenizer in another, where it is the token of the same string.
@@ -25,17 +23,17 @@ def map_ids(source: Tokenizer, target: Tokenizer) -> list[int | None]:
     return mapped
 
 
-def write_id_map(folder: Path, source_name: str, source: Tokenizer, target: Tokenizer) -> None:
-    """Write `id_map.json`: `source`, a name, and `old_to_new`, a list whose entry i is the new id of old id i or null.
+def write_id_map(path: Path, source_name: str, source: Tokenizer, target: Tokenizer) -> None:
+    """Write as JSON `source`, a name, and `old_to_new`, a list whose entry i is the new id of old id i or null.
 
     Null and not -1, which would pick the last row of a table.
 
     Args:
-        folder: An existing folder.
+        path: File to write.
         source_name: What readers know the source by, such as a repo id.
         source: The tokenizer whose ids are known.
         target: The tokenizer whose ids are wanted.
     """
     content = {"source": source_name, "old_to_new": map_ids(source, target)}
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    (folder / ID_MAP_FILE).write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")

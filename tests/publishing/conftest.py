@@ -9,7 +9,7 @@ import pytest
 from hf_turkembed import record
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.scores import Comparison, Resampling, Score, ScoreDataset, ScoreReport
-from hf_turkembed.tokenizer_tables import FIGURE_FILE, write_report
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
 PACKAGES = {"python": "3.11.7", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"}
@@ -93,6 +93,7 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
         {"kept": 28768, "new": 4000, "dropped": 233376, "fertility": FERTILITY},
     )
     write_report(tokenizer, REPORT)
+    (tokenizer / ID_MAP_FILE).write_text('{"source":"example/teacher-300m","old_to_new":[0,null]}\n', encoding="utf-8")
     (tokenizer / FIGURE_FILE).write_bytes(b"\x89PNG\r\n\x1a\n")
     clone_link = write_step(
         clone,

@@ -3,7 +3,7 @@ import json
 import pytest
 from tokenizers import Tokenizer, models
 
-from hf_turkembed.tokenizer import ID_MAP_FILE, adapt_tokenizer, map_ids, write_id_map
+from hf_turkembed.tokenizer import adapt_tokenizer, map_ids, write_id_map
 
 
 def make(*pieces):
@@ -20,8 +20,8 @@ def test_an_old_id_without_a_token_maps_to_none():
 
 
 def test_the_file_names_the_source_and_holds_one_entry_for_every_old_id(tmp_path):
-    write_id_map(tmp_path, "org/teacher", make("<unk>", "ev", "yol"), make("<unk>", "yol"))
-    text = (tmp_path / ID_MAP_FILE).read_text(encoding="utf-8")
+    write_id_map(tmp_path / "map.json", "org/teacher", make("<unk>", "ev", "yol"), make("<unk>", "yol"))
+    text = (tmp_path / "map.json").read_text(encoding="utf-8")
     assert text == '{"source":"org/teacher","old_to_new":[0,null,1]}\n'
 
 
@@ -39,8 +39,8 @@ def test_every_token_of_an_adapted_tokenizer_is_found_under_its_old_id_or_is_new
         heldout=heldout,
     )
     adapted = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
-    write_id_map(tmp_path, "source", source.tokenizer, adapted)
-    old_to_new = json.loads((tmp_path / ID_MAP_FILE).read_text(encoding="utf-8"))["old_to_new"]
+    write_id_map(tmp_path / "map.json", "source", source.tokenizer, adapted)
+    old_to_new = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))["old_to_new"]
     assert len(old_to_new) == report.source_size
     kept = [(old, new) for old, new in enumerate(old_to_new) if new is not None]
     assert len(kept) == len({new for _, new in kept}) == report.kept
