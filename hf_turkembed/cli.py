@@ -116,16 +116,15 @@ def tokenizer_report(
     tokenizer: Annotated[str, typer.Argument(help="Folder, tokenizer.json, or ORG/NAME.")],
     text: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Text file, one line a text; repeatable. Its stem names the language; lines translate en's."
-        ),
+        typer.Option(help="Text file, one line a text; repeatable. Named by its stem; parity needs an aligned en."),
     ] = None,
     against: Annotated[str | None, typer.Option(help="Tokenizer to compare with, named in the same way.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Describe a tokenizer, or compare two: tokens spent on text, inflected Turkish words, dropped and new tokens.
 
-    The inflected words are generated; they are measured unless text is given of which none is in tr.
+    The inflected words are generated from real stems and suffixes. They are left out where text is given, but none in
+    Turkish (tr).
     """
     from hf_turkembed.sandbox.inflection import inflected_words
     from hf_turkembed.tokenizer.report import compare_tokenizers, describe_tokenizer
