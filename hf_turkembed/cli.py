@@ -114,27 +114,33 @@ def card(
 @app.command()
 def tokenizer_report(
     tokenizer: Annotated[str, typer.Argument(help="Folder, tokenizer.json, or ORG/NAME.")],
-    text: Annotated[list[Path], typer.Option(help="Text file, one line a text; repeatable. Named by its stem.")],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text file, one line a text; repeatable. Named by its stem; parity needs an aligned en."),
+    ] = None,
     against: Annotated[str | None, typer.Option(help="Tokenizer to compare with, named in the same way.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Count the tokens that a tokenizer spends on text, or compare two tokenizers."""
-    from hf_turkembed.tokenizer.fertility import compare_fertility, measure_fertility, render_fertility_table
+    """Describe a tokenizer, or compare two: tokens spent on text, inflected Turkish words, dropped and new tokens.
 
-    texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in text}
-    if len(texts) < len(text):
-        raise ValueError("two files given with `--text` have the same stem; rename one of them.")
-    measured = measure_fertility(_load_tokenizer(tokenizer), texts)
+    The inflected words are generated from real stems and suffixes. They are left out where text is given, but none in
+    Turkish (tr).
+    """
+    from hf_turkembed.sandbox.inflection import inflected_words
+    from hf_turkembed.tokenizer.report import compare_tokenizers, describe_tokenizer
+    from hf_turkembed.tokenizer_tables import format_report
+
+    texts = _read_texts(text or [])
+    stem_lengths = inflected_words() if not texts or "tr" in texts else {}
+    loaded = _load_tokenizer(tokenizer)
     if against is None:
-        rows: Any = [{"language": name, **_plain(fertility)} for name, fertility in measured.items()]
-        table = _format_rows(rows)
+        report = _plain(describe_tokenizer(loaded, texts, stem_lengths))
     else:
-        rows = compare_fertility(measure_fertility(_load_tokenizer(against), texts), measured)
-        table = render_fertility_table(rows)
+        report = _plain(compare_tokenizers(_load_tokenizer(against), loaded, texts, stem_lengths))
     if as_json:
-        _print_json(rows)
+        _print_json(report)
     else:
-        typer.echo(table, nl=False)
+        typer.echo(format_report(report), nl=False)
 
 
 @app.command()
@@ -169,6 +175,14 @@ def _read_report(folder: Path | None) -> "ScoreReport":
     from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
 
     return ScoreReport(scores=()) if folder is None else read_scores(folder / SCORES_FILE)
+
+
+def _read_texts(paths: list[Path]) -> dict[str, list[str]]:
+    """Read the lines of text files by their stems."""
+    texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in paths}
+    if len(texts) < len(paths):
+        raise ValueError("two files given with `--text` have the same stem; rename one of them.")
+    return texts
 
 
 def _load_tokenizer(name: str) -> "Tokenizer":
@@ -217,14 +231,6 @@ def _batched(lines: Iterable[str]) -> Iterable[list[str]]:
             batch = []
     if batch:
         yield batch
-
-
-def _format_rows(rows: list[dict[str, Any]]) -> str:
-    """Lay out rows of equal keys as a Markdown table."""
-    from hf_turkembed.markdown import format_table, format_value
-
-    header = [key.replace("_", " ") for key in rows[0]]
-    return format_table(header, [[format_value(value) for value in row.values()] for row in rows]) + "\n"
 
 
 def _plain(value: Any) -> Any:

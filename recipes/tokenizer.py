@@ -3,11 +3,23 @@
 python recipes/tokenizer.py recipes/magibu/real_small.yaml data_root=DIR
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
+
+from tokenizers import Tokenizer
 
 from hf_turkembed.corpus import read_texts
+from hf_turkembed.markdown import format_name
+from hf_turkembed.sandbox.inflection import inflected_words
 from hf_turkembed.step import finish_step, open_step
-from hf_turkembed.tokenizer import adapt_tokenizer
+from hf_turkembed.tokenizer import (
+    adapt_tokenizer,
+    compare_tokenizers,
+    plot_fertility_change,
+    write_id_map,
+)
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE, write_report
 from inputs import clear_errors, fetch, read_recipe, text_sources
 
 
@@ -20,16 +32,28 @@ def main() -> None:
         config, identity = recipe.tokenizer, step.identity
         corpus = text_sources(recipe, identity, "corpus", config.corpus)
         heldout = text_sources(recipe, identity, "heldout", config.heldout)
+        source_folder = fetch(recipe, identity, "source", config.source)
+        lines = {source.language: list(read_texts(source, seed=recipe.seed)) for source in heldout}
         report = adapt_tokenizer(
-            fetch(recipe, identity, "source", config.source),
+            source_folder,
             {source.language: read_texts(source, seed=recipe.seed) for source in corpus},
             step.partial,
             vocab_size=config.vocab_size,
             new_tokens=config.new_tokens,
             language_weights=config.language_weights,
-            heldout={source.language: list(read_texts(source, seed=recipe.seed)) for source in heldout},
+            heldout=lines,
         )
-        finish_step(step, counts=asdict(report))
+        write_report_files(step.partial, source_folder, format_name(identity.input("source").name), lines)
+        finish_step(step, counts=asdict(report), outputs=(ID_MAP_FILE, REPORT_FILE))
+
+
+def write_report_files(folder: Path, source_folder: Path, source_name: str, heldout: Mapping[str, list[str]]) -> None:
+    """Write beside a new tokenizer how it differs from its source: the id map, the report, and a figure."""
+    source, adapted = (Tokenizer.from_file(str(path / "tokenizer.json")) for path in (source_folder, folder))
+    write_id_map(folder / ID_MAP_FILE, source_name, source, adapted)
+    comparison = compare_tokenizers(source, adapted, heldout, inflected_words() if "tr" in heldout else {})
+    write_report(folder, comparison)
+    plot_fertility_change(comparison.change, folder / FIGURE_FILE)
 
 
 if __name__ == "__main__":

@@ -103,11 +103,29 @@ def test_publishing_to_the_hub_without_a_token_fails_before_the_network(run, tmp
 
 def test_tokenizer_report_counts_tokens_by_file(run, gemma, texts):
     code, out, _ = run("tokenizer-report", gemma, "--text", texts[0], "--text", texts[1], "--json")
-    rows = json.loads(out)
+    report = json.loads(out)
     assert code == 0
-    assert [row["language"] for row in rows] == ["tr", "en"]
-    assert [row["words"] for row in rows] == [6, 3]
-    assert rows[0]["tokens_per_word"] == pytest.approx(rows[0]["tokens"] / 6)
+    assert list(report) == ["vocab_size", "unreachable", "inflection", "fertility"]
+    assert list(report["fertility"]) == ["tr", "en"]
+    turkish, english = report["fertility"]["tr"], report["fertility"]["en"]
+    assert [turkish["words"], english["words"]] == [6, 3]
+    assert turkish["tokens_per_word"] == pytest.approx(turkish["tokens"] / 6)
+    assert (turkish["parity"], english["parity"]) == (None, 1)
+    assert 0 < turkish["renyi_efficiency"] < 1
+    assert report["unreachable"] == 0
+    assert report["inflection"]["words"] > 5000
+
+
+def test_tokenizer_report_is_a_table_by_language_and_one_of_measures(run, gemma, texts):
+    code, out, _ = run("tokenizer-report", gemma, "--text", texts[0])
+    languages, measures = out.split("\n\n")
+    assert code == 0
+    assert languages.splitlines()[0] == (
+        "| language | tokens per word | characters per token | byte fallback (%) | unknown (%) | Rényi efficiency |"
+    )
+    assert languages.splitlines()[2].startswith("| tr | ")
+    assert measures.splitlines()[0] == "| measure | value |"
+    assert "| inflected Turkish words (generated) | " in measures
 
 
 def test_tokenizer_report_compares_two_tokenizers(run, encoders, texts):
@@ -116,6 +134,41 @@ def test_tokenizer_report_compares_two_tokenizers(run, encoders, texts):
     assert code == 0
     assert out.splitlines()[0].startswith("| language | tokens per word |")
     assert out.splitlines()[2].startswith("| tr | ")
+    assert "| measure | before | after |" in out
+    # Both were trained on the same text.
+    assert out.endswith("tokens stay, 0 are dropped and 0 are new.\n")
+
+
+def test_tokenizer_report_shows_dropped_and_new_tokens_by_script(run, gemma, texts, tmp_path):
+    spec = json.loads((gemma / "tokenizer.json").read_text(encoding="utf-8"))
+    spec["model"]["vocab"] |= {"жж": 1000, "a|`b": 1001}
+    (tmp_path / "more.json").write_text(json.dumps(spec), encoding="utf-8")
+    code, out, _ = run("tokenizer-report", tmp_path / "more.json", "--against", gemma, "--text", texts[0])
+    assert code == 0
+    assert "0 are dropped and 2 are new." in out
+    assert out.splitlines()[-2:] == ["| CYRILLIC | 0 |  | 1 | `жж` |", "| LATIN | 0 |  | 1 | `` a\\|`b `` |"]
+    code, out, _ = run("tokenizer-report", tmp_path / "more.json", "--against", gemma, "--text", texts[0], "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert list(report) == ["before", "after", "change", "vocabulary"]
+    assert report["after"]["vocab_size"] == report["before"]["vocab_size"] + 2
+    # No merge makes them.
+    assert report["after"]["unreachable"] == 2
+    assert report["change"] == {"tr": 0}
+    assert [(script["script"], script["new_examples"]) for script in report["vocabulary"]["scripts"]] == [
+        ("CYRILLIC", ["жж"]),
+        ("LATIN", ["a|`b"]),
+    ]
+
+
+@pytest.mark.parametrize(("language", "measured"), [(None, True), ("tr", True), ("en", False)])
+def test_tokenizer_report_measures_inflected_words_unless_the_text_is_not_turkish(
+    run, gemma, texts, language, measured
+):
+    arguments = [] if language is None else ["--text", next(path for path in texts if path.stem == language)]
+    code, out, _ = run("tokenizer-report", gemma, *arguments, "--json")
+    assert code == 0
+    assert (json.loads(out)["inflection"] is not None) == measured
 
 
 def test_encoding_gives_one_unit_vector_for_each_line(run, gemma):

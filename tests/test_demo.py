@@ -110,6 +110,20 @@ def test_a_step_names_its_inputs_by_digest_and_its_scores_by_theirs(demo):
     assert scored.identity.input("models.distilled").digest == record.digest_path(run_folder / "distill")
 
 
+def test_the_published_tokenizer_holds_its_report_and_the_map_of_its_ids(demo):
+    folder, *_ = demo
+    repo = folder / "outbox/sandbox/magibu-sandbox-tokenizer"
+    outputs = record.read_provenance(repo).observed.outputs
+    assert outputs == {name: record.digest_file(repo / name) for name in ("id_map.json", "tokenizer_report.json")}
+    id_map, report = (record.read_json(repo / name) for name in outputs)
+    kept = [new for new in id_map["old_to_new"] if new is not None]
+    assert len(kept) == report["vocabulary"]["kept"] and len(id_map["old_to_new"]) == report["before"]["vocab_size"]
+    assert report["after"]["unreachable"] == 0 and report["change"]["tr"] < 0
+    assert (repo / "fertility.png").is_file() and "](fertility.png)" in (repo / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.slow
 def test_a_published_repo_that_was_removed_is_published_again(demo):
     folder, *_ = demo

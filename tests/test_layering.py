@@ -16,6 +16,7 @@ MAY_USE = {
     "scores": {"record"},
     "markdown": {"record", "scores"},
     "score_tables": {"markdown", "scores"},
+    "tokenizer_tables": {"markdown", "record"},
     "corpus": set(),
     "tokenizer": set(),
     "modeling": set(),
@@ -26,7 +27,7 @@ MAY_USE = {
     "distillation": {"corpus", "record", "modeling"},
     "finetuning": {"corpus", "record", "modeling"},
     "scoring": {"corpus", "scores", "modeling"},
-    "publishing": {"markdown", "record", "scores", "score_tables", "modeling", "model_cards"},
+    "publishing": {"markdown", "record", "scores", "score_tables", "tokenizer_tables", "modeling", "model_cards"},
     "__init__": {"modeling", "version"},
     "__main__": {"cli"},
 }

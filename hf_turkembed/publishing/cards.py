@@ -8,10 +8,12 @@ from typing import Any
 import jinja2
 
 from hf_turkembed import record as records
-from hf_turkembed import score_tables
+from hf_turkembed import score_tables, tokenizer_tables
+from hf_turkembed.markdown import format_name
 from hf_turkembed.publishing import card_metadata, history, lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import ScoreReport
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE
 
 
 def render_card(
@@ -51,7 +53,7 @@ def render_card(
         values = _model_values(folder, chain, repo_id, license, languages, report)
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
-        values = {"metadata": metadata, "limits": history.tokenizer_limits(chain)}
+        values = {"metadata": metadata, "limits": history.tokenizer_limits(chain), **_tokenizer_values(folder, chain)}
     else:
         metadata = card_metadata.dataset_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.dataset_limits(chain), **_dataset_values(chain)}
@@ -93,6 +95,26 @@ def _model_values(
         "resampling": score_tables.describe_resampling(report.resampling) if own and report.resampling else None,
         "command": report.command if own else None,
         "limits": limits,
+    }
+
+
+def _tokenizer_values(folder: Path, chain: Sequence[Provenance]) -> dict[str, Any]:
+    """Prepare what only a tokenizer's card shows: what of its report, figure and id map its folder holds."""
+    report = tokenizer_tables.read_report(folder)
+    change = None
+    if report is not None:
+        change = {
+            "source": format_name(chain[0].identity.input("source").name),
+            "summary": tokenizer_tables.describe_vocabulary(report["vocabulary"]),
+            "scripts": tokenizer_tables.format_scripts(report["vocabulary"]["scripts"]),
+            "measures": tokenizer_tables.format_measures(report),
+            "has_inflection": report["after"]["inflection"] is not None,
+            "file": REPORT_FILE,
+        }
+    return {
+        "change": change,
+        "figure": FIGURE_FILE if (folder / FIGURE_FILE).is_file() else None,
+        "id_map": ID_MAP_FILE if (folder / ID_MAP_FILE).is_file() else None,
     }
 
 

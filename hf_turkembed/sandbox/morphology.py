@@ -217,6 +217,24 @@ def participle(verb: Verb, *, negated: bool = False) -> str:
     return base + suffix_form(base, "(y)An")
 
 
+def written_stem(word: Noun | Verb, form: str) -> str | None:
+    """Find the stem as one of a word's own forms spells it: kitab in kitabı, gid in gidiyor.
+
+    Args:
+        word: the noun or verb.
+        form: a form that `decline`, `conjugate` or another function here has given for it.
+
+    Returns:
+        The beginning of the form before its first suffix, or None where a suffix has taken the place of the stem's
+        last vowel (bekle, bekliyor), so that neither letter can be said to end the stem.
+    """
+    if isinstance(word, Noun):
+        spellings = (word.lemma, _stem_before_vowel(word))
+    else:
+        spellings = (word.stem, _before_vowel(word))
+    return next((stem for stem in spellings if form.startswith(stem)), None)
+
+
 def question_particle(word: str) -> str:
     """Give the particle that asks about a word, which is written apart: geldi mi, okuyor mu.
 

@@ -3,7 +3,7 @@
 from hf_turkembed.tokenizer.adapting import AdaptationReport, Marginals, adapt_tokenizer
 from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behaviour
 from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
-from hf_turkembed.tokenizer.checking import check_tokenizer
+from hf_turkembed.tokenizer.checking import check_tokenizer, find_unreachable
 from hf_turkembed.tokenizer.counting import (
     EncodedWords,
     WordTable,
@@ -22,10 +22,20 @@ from hf_turkembed.tokenizer.fertility import (
     FertilityChange,
     compare_fertility,
     measure_fertility,
-    render_fertility_table,
+    measure_renyi_efficiency,
 )
+from hf_turkembed.tokenizer.id_map import map_ids, write_id_map
+from hf_turkembed.tokenizer.morphology import InflectionReport, measure_inflection
+from hf_turkembed.tokenizer.plots import plot_fertility_change
 from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.report import (
+    TokenizerComparison,
+    TokenizerReport,
+    compare_tokenizers,
+    describe_tokenizer,
+)
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
+from hf_turkembed.tokenizer.vocabulary_change import ScriptChange, VocabularyChange, compare_vocabularies
 
 __all__ = [
     "AdaptationReport",
@@ -34,34 +44,47 @@ __all__ = [
     "Extension",
     "Fertility",
     "FertilityChange",
+    "InflectionReport",
     "Marginals",
     "Removals",
+    "ScriptChange",
     "SourceVocabulary",
     "TokenizerBehaviour",
+    "TokenizerComparison",
+    "TokenizerReport",
+    "VocabularyChange",
     "WordTable",
     "adapt_tokenizer",
     "build_tokenizer",
     "check_tokenizer",
     "compare_fertility",
+    "compare_tokenizers",
+    "compare_vocabularies",
     "count_characters",
     "count_tokens",
     "count_words",
     "describe_behaviour",
+    "describe_tokenizer",
     "encode_words",
     "extend_vocabulary",
     "find_derivations",
     "find_protected",
+    "find_unreachable",
     "find_unusable",
     "keep_merges",
     "list_words",
+    "map_ids",
     "measure_fertility",
+    "measure_inflection",
+    "measure_renyi_efficiency",
     "order_pieces",
     "order_removals",
+    "plot_fertility_change",
     "rank_merges",
     "read_source",
-    "render_fertility_table",
     "resolve_language_weights",
     "segment",
     "weigh_words",
+    "write_id_map",
     "write_tokenizer",
 ]

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ def check_tokenizer(folder: Path, source: SourceVocabulary, *, vocab_size: int, 
     _check_same_ids(tokenizer, (loaded, reloaded), texts)
 
 
+def find_unreachable(tokenizer: Tokenizer, pinned: AbstractSet[str]) -> list[str]:
+    """List the tokens whose own string the model does not turn into that token alone.
+
+    Args:
+        tokenizer: A tokenizer of any model type.
+        pinned: Tokens that do not come from the model (added tokens, bytes) and so never count as unreachable.
+
+    Returns:
+        The tokens that no text produces, sorted.
+    """
+    model = tokenizer.model
+    return sorted(
+        piece
+        for piece, index in tokenizer.get_vocab(with_added_tokens=False).items()
+        if piece not in pinned and [token.id for token in model.tokenize(piece)] != [index]
+    )
+
+
 def _fail(gate: str, failures: Sequence[object], remedy: str) -> None:
     """Raise if there are failures, with their number and the first few."""
     if failures:
@@ -64,13 +83,9 @@ def _check_size(loaded: Any, vocab_size: int, moment: str) -> None:
 
 
 def _check_reachable(tokenizer: Tokenizer, source: SourceVocabulary) -> None:
-    """Check that the model turns the string of each token into that token alone."""
-    model = tokenizer.model
-    unreachable = []
-    for piece, index in tokenizer.get_vocab(with_added_tokens=False).items():
-        if piece not in source.pinned and [token.id for token in model.tokenize(piece)] != [index]:
-            unreachable.append(piece)
-    _fail("tokens that no text produces", sorted(unreachable), "Their parts or merges were dropped.")
+    """Check that some text produces each token."""
+    unreachable = find_unreachable(tokenizer, source.pinned)
+    _fail("tokens that no text produces", unreachable, "Their parts or merges were dropped.")
 
 
 def _check_added_tokens(tokenizer: Tokenizer, source: SourceVocabulary) -> None:

@@ -2,12 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+# Order of the Rényi entropy; the one that predicts downstream quality best in the paper.
+RENYI_ORDER = 2.5
+# The language that the others are set against.
+_ENGLISH = "en"
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -29,6 +34,10 @@ class Fertility:
     byte_share: float
     # Share of unknown tokens among all tokens, 0 to 1.
     unknown_share: float
+    # Rényi entropy of the tokens' frequencies divided by the logarithm of the vocabulary size, 0 to 1.
+    renyi_efficiency: float
+    # Tokens divided by those of the English text; None without an English text of as many lines.
+    parity: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,9 @@ class FertilityChange:
 def measure_fertility(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> dict[str, Fertility]:
     """Measure a tokenizer of any model type on texts by language.
 
+    A language is set against `en` where both have the same number of lines. That their lines are translations of each
+    other is for the caller to know; where they are not, `parity` says nothing.
+
     Args:
         tokenizer: The tokenizer.
         texts: Lines of text by language.
@@ -62,8 +74,9 @@ def measure_fertility(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) 
     for piece, index in tokenizer.get_vocab().items():
         if _BYTE_TOKEN.fullmatch(piece):
             is_byte[index] = True
-    unknown = _unknown_id(tokenizer)
-    return {language: _measure(tokenizer, language, lines, is_byte, unknown) for language, lines in texts.items()}
+    unknown = find_unknown_id(tokenizer)
+    measured = {language: _measure(tokenizer, language, lines, is_byte, unknown) for language, lines in texts.items()}
+    return {language: replace(one, parity=_parity(language, measured, texts)) for language, one in measured.items()}
 
 
 def compare_fertility(before: Mapping[str, Fertility], after: Mapping[str, Fertility]) -> tuple[FertilityChange, ...]:
@@ -98,35 +111,44 @@ def compare_fertility(before: Mapping[str, Fertility], after: Mapping[str, Ferti
     )
 
 
-def render_fertility_table(rows: Iterable[FertilityChange]) -> str:
-    """Write a comparison as a Markdown table.
+def measure_renyi_efficiency(counts: NDArray[np.int64]) -> float:
+    """Measure how evenly a text uses a vocabulary.
 
     Args:
-        rows: One row per language.
+        counts: Occurrences of each token of the vocabulary, shape (tokens,), at least two tokens and one occurrence.
 
     Returns:
-        The table, ending in a line break.
+        The Rényi entropy of order 2.5 of the tokens' frequencies, divided by the logarithm of the vocabulary size:
+        1 where every token is equally frequent, 0 where one token is the whole text.
+
+    References:
+        https://huggingface.co/papers/2306.16842
     """
-    lines = [
-        "| language | tokens per word | characters per token | byte fallback (%) | unknown (%) | tokens (%) |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        before, after = row.before, row.after
-        cells = (
-            row.language,
-            f"{before.tokens_per_word:.3f} → {after.tokens_per_word:.3f}",
-            f"{before.characters_per_token:.3f} → {after.characters_per_token:.3f}",
-            f"{100 * before.byte_share:.3f} → {100 * after.byte_share:.3f}",
-            f"{100 * before.unknown_share:.3f} → {100 * after.unknown_share:.3f}",
-            f"{100 * row.change:+.1f}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    frequencies = counts[counts > 0] / counts.sum()
+    entropy = np.log(np.sum(frequencies**RENYI_ORDER)) / (1 - RENYI_ORDER)
+    # One token alone gives a negative zero.
+    return abs(float(entropy / np.log(len(counts))))
+
+
+def find_unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Find the id of the unknown token, if the model has one.
+
+    Args:
+        tokenizer: A tokenizer of any model type.
+
+    Returns:
+        The id, or None.
+    """
+    if type(tokenizer.model).__name__ == "Unigram":
+        # The Python object of a Unigram model does not show its unknown id.
+        found = json.loads(tokenizer.to_str())["model"]["unk_id"]
+        return None if found is None else int(found)
+    token = tokenizer.model.unk_token
+    return None if token is None else tokenizer.token_to_id(token)
 
 
 def _measure(
-    tokenizer: Tokenizer, language: str, lines: Sequence[str], is_byte: np.ndarray, unknown: int | None
+    tokenizer: Tokenizer, language: str, lines: Sequence[str], is_byte: NDArray[np.bool_], unknown: int | None
 ) -> Fertility:
     """Measure one language."""
     words = sum(len(line.split()) for line in lines)
@@ -143,14 +165,12 @@ def _measure(
         characters_per_token=characters / len(ids),
         byte_share=float(is_byte[ids].mean()),
         unknown_share=float((ids == unknown).mean()) if unknown is not None else 0.0,
+        renyi_efficiency=measure_renyi_efficiency(np.bincount(ids, minlength=len(is_byte))),
     )
 
 
-def _unknown_id(tokenizer: Tokenizer) -> int | None:
-    """Find the id of the unknown token, if the model has one."""
-    if type(tokenizer.model).__name__ == "Unigram":
-        # The Python object of a Unigram model does not show its unknown id.
-        found = json.loads(tokenizer.to_str())["model"]["unk_id"]
-        return None if found is None else int(found)
-    token = tokenizer.model.unk_token
-    return None if token is None else tokenizer.token_to_id(token)
+def _parity(language: str, measured: Mapping[str, Fertility], texts: Mapping[str, Sequence[str]]) -> float | None:
+    """Divide the tokens of a language by those of English, where the two texts have as many lines."""
+    if _ENGLISH not in texts or len(texts[language]) != len(texts[_ENGLISH]):
+        return None
+    return measured[language].tokens / measured[_ENGLISH].tokens

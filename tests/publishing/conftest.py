@@ -9,6 +9,7 @@ import pytest
 from hf_turkembed import record
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.scores import Comparison, Resampling, Score, ScoreDataset, ScoreReport
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
 PACKAGES = {"python": "3.11.7", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"}
@@ -17,6 +18,36 @@ FERTILITY = [
     {"language": "en", "before": {"tokens_per_word": 1.25}, "after": {"tokens_per_word": 1.5}, "change": 0.2},
     {"language": "tr", "before": {"tokens_per_word": 2.41}, "after": {"tokens_per_word": 1.8}, "change": -0.2531},
 ]
+REPORT = {
+    "before": {
+        "vocab_size": 262144,
+        "unreachable": 4,
+        "inflection": {"words": 6910, "whole_word_share": 0.0055, "stem_boundary_recall": 0.4635},
+        "fertility": {"en": FERTILITY[0]["before"], "tr": FERTILITY[1]["before"]},
+    },
+    "after": {
+        "vocab_size": 32768,
+        "unreachable": 0,
+        "inflection": {"words": 6910, "whole_word_share": 0.05, "stem_boundary_recall": None},
+        "fertility": {"en": FERTILITY[0]["after"], "tr": FERTILITY[1]["after"]},
+    },
+    "change": {"en": 0.2, "tr": -0.2531},
+    "vocabulary": {
+        "kept": 28768,
+        "dropped": 233376,
+        "new": 4000,
+        "scripts": [
+            {
+                "script": "LATIN",
+                "dropped": 233375,
+                "new": 4000,
+                "dropped_examples": ["▁diffusion", "a|b"],
+                "new_examples": ["▁değil"],
+            },
+            {"script": "CJK", "dropped": 1, "new": 0, "dropped_examples": ["現在"], "new_examples": []},
+        ],
+    },
+}
 TEACHER_REVISION = "1" * 40
 DATASET_REVISION = "2" * 40
 
@@ -61,6 +92,9 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
         [teacher_role_for_tokenizer, corpus, heldout],
         {"kept": 28768, "new": 4000, "dropped": 233376, "fertility": FERTILITY},
     )
+    write_report(tokenizer, REPORT)
+    (tokenizer / ID_MAP_FILE).write_text('{"source":"example/teacher-300m","old_to_new":[0,null]}\n', encoding="utf-8")
+    (tokenizer / FIGURE_FILE).write_bytes(b"\x89PNG\r\n\x1a\n")
     clone_link = write_step(
         clone,
         "clone",

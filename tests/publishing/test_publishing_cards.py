@@ -159,6 +159,32 @@ def test_dataset_without_counted_languages_is_refused(hub_run):
         render(hub_run / "embed")
 
 
+def test_tokenizer_without_report_figure_and_id_map_has_a_card_without_them(hub_run):
+    for name in ("tokenizer_report.json", "fertility.png", "id_map.json"):
+        (hub_run / "tokenizer" / name).unlink()
+    text = render(hub_run / "tokenizer")
+    assert "What changed" not in text and ".png" not in text and "id_map" not in text
+    assert "before and after the change of vocabulary" in text
+
+
+def test_tokenizer_that_met_no_turkish_has_a_card_without_inflected_words(hub_run):
+    path = hub_run / "tokenizer" / "tokenizer_report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    for side in ("before", "after"):
+        report[side]["inflection"] = None
+    path.write_text(json.dumps(report), encoding="utf-8")
+    text = render(hub_run / "tokenizer")
+    assert "| vocabulary size | 262,144 | 32,768 |" in text
+    assert "nflected" not in text
+
+
+def test_tokenizer_report_of_another_version_is_refused(hub_run):
+    path = hub_run / "tokenizer" / "tokenizer_report.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 0'), "utf-8")
+    with pytest.raises(ValueError, match="schema version 0, expected 1"):
+        render(hub_run / "tokenizer")
+
+
 def test_output_of_a_step_that_is_not_published_is_refused(sandbox_run):
     with pytest.raises(ValueError, match="step `sandbox` is not published"):
         render(sandbox_run / "sandbox")

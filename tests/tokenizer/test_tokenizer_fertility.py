@@ -1,10 +1,19 @@
 import dataclasses
 import json
+import math
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from hf_turkembed.tokenizer import Fertility, compare_fertility, measure_fertility, render_fertility_table
+from hf_turkembed.tokenizer import (
+    Fertility,
+    compare_fertility,
+    measure_fertility,
+    measure_renyi_efficiency,
+)
 
 
 def make(words, tokens, **shares):
@@ -16,6 +25,7 @@ def make(words, tokens, **shares):
         characters_per_token=4.0,
         byte_share=shares.get("byte_share", 0.0),
         unknown_share=shares.get("unknown_share", 0.0),
+        renyi_efficiency=0.5,
     )
 
 
@@ -68,9 +78,33 @@ def test_measurements_of_different_texts_are_not_compared(after):
         compare_fertility({"tr": make(10, 20)}, after)
 
 
-def test_the_table_is_markdown_with_one_row_per_language():
-    rows = compare_fertility({"tr": make(10, 20)}, {"tr": make(10, 15, byte_share=0.001)})
-    assert render_fertility_table(rows).splitlines()[1:] == [
-        "|---|---|---|---|---|---|",
-        "| tr | 2.000 → 1.500 | 4.000 → 4.000 | 0.000 → 0.100 | 0.000 → 0.000 | -25.0 |",
-    ]
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=20).filter(any))
+def test_renyi_efficiency_is_the_formula_of_the_paper(counts):
+    frequencies = [count / sum(counts) for count in counts]
+    entropy = math.log(sum(frequency**2.5 for frequency in frequencies)) / (1 - 2.5)
+    measured = measure_renyi_efficiency(np.array(counts))
+    assert measured == pytest.approx(entropy / math.log(len(counts)), abs=1e-9)
+    assert 0 <= measured <= 1 + 1e-9
+
+
+def test_renyi_efficiency_is_1_for_equal_tokens_and_0_for_one():
+    assert measure_renyi_efficiency(np.full(7, 3)) == pytest.approx(1)
+    assert math.copysign(1, measure_renyi_efficiency(np.array([5, 0, 0]))) == 1
+    assert measure_renyi_efficiency(np.array([5, 0, 0])) == 0
+
+
+def test_renyi_efficiency_of_text_counts_the_whole_vocabulary(source):
+    measured = measure_fertility(source.tokenizer, {"ja": ["日", "日", "日", "本"]})["ja"]
+    expected = math.log(0.75**2.5 + 0.25**2.5) / -1.5 / math.log(source.tokenizer.get_vocab_size())
+    assert measured.renyi_efficiency == pytest.approx(expected)
+
+
+def test_parity_divides_by_the_tokens_of_as_many_english_lines(source):
+    measured = measure_fertility(source.tokenizer, {"ja": ["日本日", "日"], "en": ["日", "日"], "tr": ["日"]})
+    assert measured["en"].parity == 1
+    assert measured["ja"].parity == pytest.approx(measured["ja"].tokens / 2)
+    assert measured["tr"].parity is None
+
+
+def test_parity_is_missing_without_english(source):
+    assert measure_fertility(source.tokenizer, {"tr": ["ev"]})["tr"].parity is None
