@@ -24,7 +24,10 @@ from hf_turkembed.tokenizer.fertility import (
     render_fertility_table,
 )
 from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.reaching import find_unreachable
+from hf_turkembed.tokenizer.selecting import Selection, order_by_cost, select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
+from hf_turkembed.tokenizer.unknown import count_unknown_characters, find_unknown_id
 
 __all__ = [
     "AdaptationReport",
@@ -32,6 +35,7 @@ __all__ = [
     "EncodedWords",
     "Fertility",
     "FertilityChange",
+    "Selection",
     "SourceVocabulary",
     "TokenizerBehaviour",
     "WordTable",
@@ -42,15 +46,19 @@ __all__ = [
     "compare_fertility",
     "count_characters",
     "count_tokens",
+    "count_unknown_characters",
     "count_words",
     "describe_behaviour",
     "encode_words",
     "extend_vocabulary",
     "find_derivations",
     "find_protected",
+    "find_unknown_id",
+    "find_unreachable",
     "find_unusable",
     "keep_merges",
     "measure_fertility",
+    "order_by_cost",
     "order_pieces",
     "order_removals",
     "rank_merges",
@@ -58,5 +66,6 @@ __all__ = [
     "render_fertility_table",
     "resolve_language_weights",
     "segment",
+    "select_pieces",
     "write_tokenizer",
 ]

@@ -27,6 +27,7 @@ from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
 from hf_turkembed.tokenizer.extending import extend_vocabulary
 from hf_turkembed.tokenizer.fertility import FertilityChange, compare_fertility, measure_fertility
 from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.selecting import select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 
 logger = logging.getLogger(__name__)
@@ -70,18 +71,20 @@ def adapt_tokenizer(
     language_weights: Mapping[str, float],
     heldout: Mapping[str, Sequence[str]],
 ) -> AdaptationReport:
-    """Make a tokenizer of exact size for the languages of a corpus out of a larger byte-fallback BPE.
+    """Make a tokenizer of exact size for the languages of a corpus out of a larger one.
 
     Tokens that the corpus uses least are dropped and tokens learnt by continued byte-pair encoding are added. A corpus
     that does not yield `new_tokens` of them drops fewer instead, so the size is exact all the same. The same input
-    gives the same files.
+    gives the same files. Only a byte-fallback BPE can get new tokens; a Unigram and a WordPiece are pruned.
 
     Args:
-        source: Folder of the source tokenizer, a BPE with byte fallback in the form of Gemma 3.
+        source: Folder of the source tokenizer: a BPE with byte fallback in the form of Gemma 3, a Unigram or a
+            WordPiece.
         corpus: Lines of text by language; each iterable is read once and not held in memory.
         output: Folder to write, absent or empty. What it holds after an error is not usable.
         vocab_size: Tokens of the result, special tokens and bytes included.
         new_tokens: Tokens to learn. One that the source had and that was dropped first counts as kept in the report.
+            0 for a Unigram or a WordPiece.
         language_weights: Share of the corpus mass by language, as `resolve_language_weights` reads it: languages
             without an entry divide what is left to 1 equally.
         heldout: Lines of text by language that the corpus does not hold, for the round-trip check and the fertility.
@@ -99,6 +102,9 @@ def adapt_tokenizer(
     seconds: dict[str, float] = {}
     with _timed("read", seconds):
         vocabulary = read_source(source)
+    if vocabulary.settings["model"]["type"] != "BPE":
+        _refuse_new_tokens(vocabulary, new_tokens)
+        return _select(vocabulary, corpus, output, vocab_size, weights, heldout, seconds)
     _check_size(vocabulary, vocab_size, new_tokens)
     with _timed("count", seconds):
         statistics = _count(corpus, weights)
@@ -255,6 +261,55 @@ def _learn(
     pruned: Tokenizer = build_tokenizer(source, pieces, merges)
     encoded = encode_words(pruned, table.words, source.separator)
     return extend_vocabulary(pieces, merges, source.pinned, encoded, table.masses, count=count)
+
+
+def _refuse_new_tokens(source: SourceVocabulary, new_tokens: int) -> None:
+    """Refuse to add tokens to a model that can only be pruned."""
+    if new_tokens:
+        raise ValueError(
+            f"`new_tokens`={new_tokens} found for a {source.settings['model']['type']} source; adding tokens is "
+            "supported for byte-fallback BPE only. Set it to 0 to prune this tokenizer."
+        )
+
+
+def _select(
+    source: SourceVocabulary,
+    corpus: Mapping[str, Iterable[str]],
+    output: Path,
+    vocab_size: int,
+    weights: dict[str, float],
+    heldout: Mapping[str, Sequence[str]],
+    seconds: dict[str, float],
+) -> AdaptationReport:
+    """Prune a tokenizer without merges, write it, check it and measure it."""
+    _check_size(source, vocab_size, 0)
+    with _timed("count", seconds):
+        statistics = _count(corpus, weights)
+    with _timed("prune", seconds):
+        selection = select_pieces(source, statistics.table, statistics.characters, vocab_size)
+    with _timed("write", seconds):
+        tokenizer = build_tokenizer(source, selection.pieces, ())
+        output.mkdir(parents=True, exist_ok=True)
+        write_tokenizer(output, tokenizer, source)
+    with _timed("check", seconds):
+        texts = [line for lines in heldout.values() for line in lines]
+        check_tokenizer(output, source, vocab_size=vocab_size, texts=texts)
+    with _timed("measure", seconds):
+        before = measure_fertility(source.tokenizer, heldout)
+        fertility = compare_fertility(before, measure_fertility(tokenizer, heldout))
+    return AdaptationReport(
+        source_size=len(source.pieces),
+        final_size=len(selection.pieces),
+        kept=len(selection.pieces),
+        new=0,
+        dropped=len(source.pieces) - len(selection.pieces),
+        unreachable_in_source=selection.unreachable,
+        words=statistics.words,
+        distinct_words=len(statistics.table.words),
+        language_weights=weights,
+        fertility=fertility,
+        seconds=seconds,
+    )
 
 
 @contextmanager

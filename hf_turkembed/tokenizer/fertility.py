@@ -1,12 +1,13 @@
 """Fertility: how many tokens a tokenizer spends on text, per language, and two tokenizers side by side."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from tokenizers import Tokenizer
+
+from hf_turkembed.tokenizer.unknown import find_unknown_id
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
@@ -62,7 +63,7 @@ def measure_fertility(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) 
     for piece, index in tokenizer.get_vocab().items():
         if _BYTE_TOKEN.fullmatch(piece):
             is_byte[index] = True
-    unknown = _unknown_id(tokenizer)
+    unknown = find_unknown_id(tokenizer)
     return {language: _measure(tokenizer, language, lines, is_byte, unknown) for language, lines in texts.items()}
 
 
@@ -144,13 +145,3 @@ def _measure(
         byte_share=float(is_byte[ids].mean()),
         unknown_share=float((ids == unknown).mean()) if unknown is not None else 0.0,
     )
-
-
-def _unknown_id(tokenizer: Tokenizer) -> int | None:
-    """Find the id of the unknown token, if the model has one."""
-    if type(tokenizer.model).__name__ == "Unigram":
-        # The Python object of a Unigram model does not show its unknown id.
-        found = json.loads(tokenizer.to_str())["model"]["unk_id"]
-        return None if found is None else int(found)
-    token = tokenizer.model.unk_token
-    return None if token is None else tokenizer.token_to_id(token)

@@ -18,7 +18,7 @@ def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[st
 
     These are the added tokens that stay, the bytes, and single characters: Turkish letters, every character that the
     corpus holds, every letter of a script that one of its languages is written in, and what all scripts share (digits,
-    punctuation, symbols, combining marks).
+    punctuation, symbols, combining marks). A WordPiece has two tokens for such a character, both of which stay.
 
     Args:
         source: The source vocabulary.
@@ -29,11 +29,13 @@ def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[st
     """
     scripts = scripts_in_use(characters)
     seen = TURKISH_LETTERS.union(*characters.values(), "▁")
+    prefix = source.settings["model"].get("continuing_subword_prefix") or ""
 
     def is_protected(piece: str) -> bool:
-        if len(piece) != 1:
+        text = piece.removeprefix(prefix)
+        if piece in source.pinned or len(text) != 1:
             return piece in source.pinned
-        return piece in source.pinned or piece in seen or is_shared(piece) or script_of(piece) in scripts
+        return text in seen or is_shared(text) or script_of(text) in scripts
 
     return np.array([is_protected(piece) for piece in source.pieces], dtype=np.bool_)
 
