@@ -73,12 +73,11 @@ def _find_beginnings(tokenizer: Tokenizer, initial: Iterable[str]) -> list[str]:
 
 
 def _is_word(tokenizer: Tokenizer, text: str) -> bool:
-    """Tell whether normalizer and pre-tokenizer hand a text to the model as it is."""
-    if tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str(text) != text:
-        return False
-    return tokenizer.pre_tokenizer is None or [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)] == [
-        text
-    ]
+    """Tell whether normalizer and pre-tokenizer hand a text to the model whole and unchanged."""
+    normalized = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
+    if tokenizer.pre_tokenizer is None:
+        return bool(normalized == text)
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized)] == [text]
 
 
 def _cut(tokenizer: Tokenizer, word: str) -> list[int]:
