@@ -23,9 +23,9 @@ from hf_turkembed.tokenizer.fertility import (
     measure_fertility,
     render_fertility_table,
 )
-from hf_turkembed.tokenizer.pruning import find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.pruning import cover_characters, find_protected, find_unusable, keep_merges, order_removals
 from hf_turkembed.tokenizer.reaching import find_unreachable
-from hf_turkembed.tokenizer.selecting import Selection, order_by_cost, select_pieces
+from hf_turkembed.tokenizer.selecting import Selection, find_sole_characters, order_by_cost, select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 from hf_turkembed.tokenizer.unknown import count_unknown_characters, find_unknown_id
 
@@ -48,11 +48,13 @@ __all__ = [
     "count_tokens",
     "count_unknown_characters",
     "count_words",
+    "cover_characters",
     "describe_behaviour",
     "encode_words",
     "extend_vocabulary",
     "find_derivations",
     "find_protected",
+    "find_sole_characters",
     "find_unknown_id",
     "find_unreachable",
     "find_unusable",

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -13,12 +13,25 @@ from hf_turkembed.tokenizer.scripts import TURKISH_LETTERS, is_shared, script_of
 from hf_turkembed.tokenizer.source import SourceVocabulary
 
 
-def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[str]]) -> NDArray[np.bool_]:
-    """Mark the tokens that pruning never drops.
+def cover_characters(characters: Mapping[str, Counter[str]]) -> Callable[[str], bool]:
+    """Decide which characters must not get lost.
 
-    These are the added tokens that stay, the bytes, and single characters: Turkish letters, every character that the
-    corpus holds, every letter of a script that one of its languages is written in, and what all scripts share (digits,
-    punctuation, symbols, combining marks). A WordPiece has two tokens for such a character, both of which stay.
+    These are Turkish letters, every character that the corpus holds, every letter of a script that one of its
+    languages is written in, and what all scripts share (digits, punctuation, symbols, combining marks).
+
+    Args:
+        characters: Per language, how often each character occurs in its distinct words.
+
+    Returns:
+        A test of one character.
+    """
+    scripts = scripts_in_use(characters)
+    seen = TURKISH_LETTERS.union(*characters.values(), "▁")
+    return lambda character: character in seen or is_shared(character) or script_of(character) in scripts
+
+
+def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[str]]) -> NDArray[np.bool_]:
+    """Mark the tokens that pruning never drops: added tokens that stay, bytes, and covered single characters.
 
     Args:
         source: The source vocabulary.
@@ -27,17 +40,9 @@ def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[st
     Returns:
         True for protected tokens, shape (tokens,).
     """
-    scripts = scripts_in_use(characters)
-    seen = TURKISH_LETTERS.union(*characters.values(), "▁")
-    prefix = source.settings["model"].get("continuing_subword_prefix") or ""
-
-    def is_protected(piece: str) -> bool:
-        text = piece.removeprefix(prefix)
-        if piece in source.pinned or len(text) != 1:
-            return piece in source.pinned
-        return text in seen or is_shared(text) or script_of(text) in scripts
-
-    return np.array([is_protected(piece) for piece in source.pieces], dtype=np.bool_)
+    is_covered = cover_characters(characters)
+    stays = (piece in source.pinned or (len(piece) == 1 and is_covered(piece)) for piece in source.pieces)
+    return np.fromiter(stays, dtype=np.bool_, count=len(source.pieces))
 
 
 def find_unusable(source: SourceVocabulary, derivations: Derivations) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from hf_turkembed.tokenizer.counting import WordTable, count_tokens, encode_words
-from hf_turkembed.tokenizer.pruning import find_protected
+from hf_turkembed.tokenizer.pruning import cover_characters
 from hf_turkembed.tokenizer.reaching import find_unreachable, is_continuing
 from hf_turkembed.tokenizer.source import SourceVocabulary
 
@@ -56,8 +56,10 @@ def select_pieces(
         )
     encoded = encode_words(source.tokenizer, table.words, source.separator)
     masses = count_tokens(encoded, table.masses, len(source.pieces))
-    protected = find_protected(source, add_normalized(characters, source.tokenizer))
-    usable[order_by_cost(source, masses, protected, usable, count)] = False
+    sole = find_sole_characters(source, usable)
+    is_covered = cover_characters(add_normalized(characters, source.tokenizer))
+    protected = np.array([any(map(is_covered, alone)) for alone in sole], dtype=np.bool_)
+    usable[order_by_cost(source, masses, sole, protected, usable, count)] = False
     return Selection(
         pieces=tuple(source.pieces[index] for index in np.flatnonzero(usable)),
         unreachable=tuple(piece for piece in source.pieces if piece in unreachable),
@@ -85,9 +87,36 @@ def add_normalized(characters: Mapping[str, Counter[str]], tokenizer: Tokenizer)
     return normalized
 
 
+def find_sole_characters(source: SourceVocabulary, usable: NDArray[np.bool_]) -> list[str]:
+    """Collect for each token the characters that would become unknown where it stands if it were gone.
+
+    Those are the character of a single-character token, and every character of a longer token that has no token of
+    its own, in the form for the place where it stands.
+
+    Args:
+        source: The source vocabulary, a Unigram or a WordPiece.
+        usable: Tokens that are still there, shape (tokens,).
+
+    Returns:
+        The characters by token; none for tokens that can be spelt and for those that are no part of words.
+    """
+    prefix = source.settings["model"].get("continuing_subword_prefix") or ""
+    words = {source.pieces[index] for index in np.flatnonzero(usable)} - source.pinned
+
+    def find_sole(piece: str) -> str:
+        text, lead = (piece.removeprefix(prefix), prefix) if is_continuing(piece, prefix) else (piece, "")
+        if len(text) == 1:
+            return text
+        leads = [lead, *[prefix] * (len(text) - 1)]
+        return "".join(char for lead, char in zip(leads, text, strict=True) if lead + char not in words)
+
+    return [find_sole(piece) if piece in words else "" for piece in source.pieces]
+
+
 def order_by_cost(
     source: SourceVocabulary,
     masses: NDArray[np.int64],
+    sole: Sequence[str],
     protected: NDArray[np.bool_],
     usable: NDArray[np.bool_],
     count: int,
@@ -95,13 +124,13 @@ def order_by_cost(
     """List tokens in the order in which to drop them, the one first whose loss lengthens the corpus least.
 
     A token that is dropped is spelt by other remaining tokens, which inherit its mass, so its cost is its mass times
-    the number of tokens that this adds. Of the tokens that the corpus does not use, those go last whose characters
-    nothing else spells, because text that holds them would become unknown; of equals the one with the highest id goes
-    first. A token that the corpus uses and that nothing spells stays.
+    the number of tokens that this adds. Of the tokens that the corpus does not use, those with sole characters go
+    last; of equals the one with the highest id goes first. A token that the corpus uses and that nothing spells stays.
 
     Args:
         source: The source vocabulary, a Unigram or a WordPiece.
         masses: Mass of each token, shape (tokens,).
+        sole: Characters of each token that nothing else spells, shape (tokens,).
         protected: Tokens that stay, shape (tokens,).
         usable: Tokens that are still there, shape (tokens,).
         count: How many tokens to list.
@@ -116,13 +145,12 @@ def order_by_cost(
     ids = {source.pieces[index]: int(index) for index in np.flatnonzero(usable)}
     ordinary = {piece: index for piece, index in ids.items() if piece not in source.pinned}
     mass: list[int] = masses.tolist()
-    alone = _find_irreplaceable(source, ordinary)
     # The mass is the least that a token can cost; what it does cost shows when its turn comes.
-    queue = [(mass[index], piece in alone, -index) for piece, index in ordinary.items() if not protected[index]]
+    queue = [(mass[index], bool(sole[index]), -index) for piece, index in ordinary.items() if not protected[index]]
     heapq.heapify(queue)
     removed: list[int] = []
     while len(removed) < count and queue:
-        expected, is_alone, negative = heapq.heappop(queue)
+        expected, is_sole, negative = heapq.heappop(queue)
         piece = source.pieces[-negative]
         token = ordinary.pop(piece)
         spelling = respell(piece, ordinary) if mass[token] else []
@@ -132,7 +160,7 @@ def order_by_cost(
         cost = mass[token] * max(len(spelling) - 1, 0)
         if cost > expected:
             ordinary[piece] = token
-            heapq.heappush(queue, (cost, is_alone, negative))
+            heapq.heappush(queue, (cost, is_sole, negative))
             continue
         removed.append(token)
         for part in spelling:
@@ -151,19 +179,6 @@ def _choose_respelling(source: SourceVocabulary) -> Respelling:
     if prefix is None:
         return lambda piece, ids: spell_best(piece, ids, source.scores)
     return lambda piece, ids: spell_longest_first(piece, ids, prefix)
-
-
-def _find_irreplaceable(source: SourceVocabulary, pieces: Iterable[str]) -> frozenset[str]:
-    """Collect single characters, and tokens that hold a character of which there is no token."""
-    prefix = source.settings["model"].get("continuing_subword_prefix") or ""
-    listed = frozenset(pieces)
-
-    def is_irreplaceable(piece: str) -> bool:
-        text = piece.removeprefix(prefix) if is_continuing(piece, prefix) else piece
-        lead = prefix if is_continuing(piece, prefix) else ""
-        return len(text) == 1 or lead + text[0] not in listed or any(prefix + char not in listed for char in text[1:])
-
-    return frozenset(piece for piece in listed if is_irreplaceable(piece))
 
 
 def spell_best(piece: str, ids: Mapping[str, int], scores: Sequence[float]) -> list[int] | None:

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer
 
 from hf_turkembed.cloning import clone_model
-from hf_turkembed.tokenizer import build_tokenizer, find_unreachable, order_by_cost, read_source
+from hf_turkembed.tokenizer import build_tokenizer, find_sole_characters, find_unreachable, order_by_cost, read_source
 from hf_turkembed.tokenizer.selecting import spell_best
 
 
@@ -201,7 +201,8 @@ def test_any_small_vocabulary_stays_reachable_and_lossless(vocabulary, seed, sha
     generator = np.random.default_rng(seed)
     protected = np.array([piece in source.pinned or len(piece) == 1 for piece in source.pieces])
     count = int(share * (usable & ~protected).sum())
-    usable[order_by_cost(source, generator.integers(0, 9, len(usable)), protected, usable, count)] = False
+    sole = find_sole_characters(source, usable)
+    usable[order_by_cost(source, generator.integers(0, 9, len(usable)), sole, protected, usable, count)] = False
     pruned = build_tokenizer(source, [source.pieces[index] for index in np.flatnonzero(usable)], ())
     assert find_unreachable(pruned, source.pinned) == []
     text = "".join(generator.choice(list("abc "), 40))

@@ -13,7 +13,7 @@ from mergeless import FOREIGN, adapt, build_wordpiece, segment_lines, write
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
-from hf_turkembed.tokenizer import build_tokenizer, find_unreachable, order_by_cost, read_source
+from hf_turkembed.tokenizer import build_tokenizer, find_sole_characters, find_unreachable, order_by_cost, read_source
 from hf_turkembed.tokenizer.selecting import spell_longest_first
 
 
@@ -104,10 +104,13 @@ def test_a_token_that_nothing_else_spells_stays(tmp_path):
     source = read_source(write_wordpiece(tmp_path, pieces))
     masses = np.array([0, 0, 9, 9, 9, 9, 9, 9, 1, 0])
     protected = np.array([True] * 5 + [False] * 5)
-    removals = order_by_cost(source, masses, protected, np.ones(10, dtype=bool), 3)
+    usable = np.ones(10, dtype=bool)
+    sole = find_sole_characters(source, usable)
+    assert sole == ["", "", "a", "b", "b", "", "", "c", "x", "zz"]
+    removals = order_by_cost(source, masses, sole, protected, usable, 3)
     assert [pieces[index] for index in removals] == ["zz", "##bb", "ab"]
     with pytest.raises(ValueError, match="4 tokens must be dropped, but only 3 of 10 can be"):
-        order_by_cost(source, masses, protected, np.ones(10, dtype=bool), 4)
+        order_by_cost(source, masses, sole, protected, usable, 4)
 
 
 @pytest.mark.parametrize("name", ["folder", "uncased_folder"])
@@ -203,7 +206,8 @@ def test_any_small_vocabulary_stays_reachable_and_lossless(initial, continuing, 
     protected = np.arange(len(pieces)) < 8
     usable = np.ones(len(pieces), dtype=bool)
     count = int(share * (~protected).sum())
-    usable[order_by_cost(source, generator.integers(0, 9, len(pieces)), protected, usable, count)] = False
+    sole = find_sole_characters(source, usable)
+    usable[order_by_cost(source, generator.integers(0, 9, len(pieces)), sole, protected, usable, count)] = False
     pruned = build_tokenizer(source, [pieces[index] for index in np.flatnonzero(usable)], ())
     assert find_unreachable(pruned, source.pinned) == []
     text = " ".join("".join(generator.choice(list("abc"), 12)) for _ in range(8))
