@@ -54,7 +54,7 @@ def select_pieces(
             f"{size} source tokens are needed, but only {usable.sum()} of {len(usable)} are ever produced; "
             "lower `vocab_size`."
         )
-    encoded = encode_words(source.tokenizer, table.words, source.separator)
+    encoded = encode_words(source.tokenizer, _begin_with_space(source.tokenizer, table.words), source.separator)
     masses = count_tokens(encoded, table.masses, len(source.pieces))
     sole = find_sole_characters(source, usable)
     is_covered = cover_characters(add_normalized(characters, source.tokenizer))
@@ -64,6 +64,14 @@ def select_pieces(
         pieces=tuple(source.pieces[index] for index in np.flatnonzero(usable)),
         unreachable=tuple(piece for piece in source.pieces if piece in unreachable),
     )
+
+
+def _begin_with_space(tokenizer: Tokenizer, words: Sequence[str]) -> Sequence[str]:
+    """Put a space before the words at the beginnings of lines if the tokenizer cuts them as if there were one."""
+    # Some tokenizers do so at the beginning of a text only, which no word is when many are encoded in one string.
+    if tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens:
+        return words
+    return [word if word.startswith(" ") else f" {word}" for word in words]
 
 
 def add_normalized(characters: Mapping[str, Counter[str]], tokenizer: Tokenizer) -> dict[str, Counter[str]]:

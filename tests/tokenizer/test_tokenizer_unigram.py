@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer
 
 from hf_turkembed.cloning import clone_model
-from hf_turkembed.tokenizer import build_tokenizer, find_sole_characters, find_unreachable, order_by_cost, read_source
+from hf_turkembed.tokenizer import (
+    build_tokenizer,
+    combine_counts,
+    find_sole_characters,
+    find_unreachable,
+    order_by_cost,
+    read_source,
+    select_pieces,
+)
 from hf_turkembed.tokenizer.selecting import spell_best
 
 
@@ -176,6 +185,24 @@ def test_a_string_is_spelt_by_the_likeliest_tokens_at_hand():
     assert spell_best("abbc", ids, scores) is None
 
 
+def test_words_at_the_beginnings_of_lines_count_as_the_tokenizer_cuts_them(tmp_path):
+    pieces = ["<unk>", "<s>", "▁", "e", "v", "▁ev", "ev"]
+    source = write_unigram(tmp_path, [(piece, -len(pieces) / len(piece)) for piece in pieces], "first")
+    table = combine_counts({"tr": {"ev": 5}}, {"tr": 1})
+    assert source.tokenizer.encode("ev").tokens == ["▁ev"]
+    assert select_pieces(source, table, {"tr": Counter("ev")}, 6).pieces == ("<unk>", "<s>", "▁", "e", "v", "▁ev")
+
+
+def write_unigram(folder, vocabulary, prepend_scheme):
+    """Write and read a source with `<unk>` and `<s>` as its only special tokens."""
+    tokenizer = Tokenizer(models.Unigram(vocabulary, 0, False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend_scheme)
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme=prepend_scheme)
+    tokenizer.add_special_tokens(["<unk>", "<s>"])
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}
+    return read_source(write(folder, json.loads(tokenizer.to_str()), config))
+
+
 @st.composite
 def vocabularies(draw):
     """Draw the tokens of a small Unigram, with scores that can be written exactly."""
@@ -185,18 +212,11 @@ def vocabularies(draw):
     return [("<unk>", 0.0), ("<s>", 0.0), *((piece, draw(score)) for piece in pieces)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(vocabularies(), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_any_small_vocabulary_stays_reachable_and_lossless(vocabulary, seed, share):
-    tokenizer = Tokenizer(models.Unigram(vocabulary, 0, False))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
-    tokenizer.decoder = decoders.Metaspace(prepend_scheme="never")
-    tokenizer.add_special_tokens(["<unk>", "<s>"])
     with tempfile.TemporaryDirectory() as name:
-        tokenizer.save(f"{name}/tokenizer.json")
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}
-        (Path(name) / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-        source = read_source(Path(name))
+        source = write_unigram(Path(name), vocabulary, "never")
     usable = np.array([piece not in find_unreachable(source.tokenizer, source.pinned) for piece in source.pieces])
     generator = np.random.default_rng(seed)
     protected = np.array([piece in source.pinned or len(piece) == 1 for piece in source.pieces])

@@ -190,7 +190,7 @@ def write_wordpiece(folder, pieces):
     return write(folder, json.loads(tokenizer.to_str()), config)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.text("abc", min_size=2, max_size=4), max_size=15, unique=True),
     st.lists(st.text("abc", min_size=2, max_size=4), max_size=15, unique=True),
