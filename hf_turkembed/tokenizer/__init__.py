@@ -3,7 +3,7 @@
 from hf_turkembed.tokenizer.adapting import AdaptationReport, Marginals, adapt_tokenizer
 from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behaviour
 from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
-from hf_turkembed.tokenizer.checking import check_tokenizer, find_unreachable
+from hf_turkembed.tokenizer.checking import check_tokenizer
 from hf_turkembed.tokenizer.counting import (
     EncodedWords,
     WordTable,
@@ -27,14 +27,24 @@ from hf_turkembed.tokenizer.fertility import (
 from hf_turkembed.tokenizer.id_map import map_ids, write_id_map
 from hf_turkembed.tokenizer.morphology import InflectionReport, measure_inflection
 from hf_turkembed.tokenizer.plots import plot_fertility_change
-from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.pruning import (
+    Removals,
+    cover_characters,
+    find_protected,
+    find_unusable,
+    keep_merges,
+    order_removals,
+)
+from hf_turkembed.tokenizer.reaching import find_unreachable
 from hf_turkembed.tokenizer.report import (
     TokenizerComparison,
     TokenizerReport,
     compare_tokenizers,
     describe_tokenizer,
 )
+from hf_turkembed.tokenizer.selecting import Selection, find_sole_characters, order_by_cost, select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
+from hf_turkembed.tokenizer.unknown import count_unknown_characters, find_unknown_id
 from hf_turkembed.tokenizer.vocabulary_change import ScriptChange, VocabularyChange, compare_vocabularies
 
 __all__ = [
@@ -48,6 +58,7 @@ __all__ = [
     "Marginals",
     "Removals",
     "ScriptChange",
+    "Selection",
     "SourceVocabulary",
     "TokenizerBehaviour",
     "TokenizerComparison",
@@ -62,13 +73,17 @@ __all__ = [
     "compare_vocabularies",
     "count_characters",
     "count_tokens",
+    "count_unknown_characters",
     "count_words",
+    "cover_characters",
     "describe_behaviour",
     "describe_tokenizer",
     "encode_words",
     "extend_vocabulary",
     "find_derivations",
     "find_protected",
+    "find_sole_characters",
+    "find_unknown_id",
     "find_unreachable",
     "find_unusable",
     "keep_merges",
@@ -77,6 +92,7 @@ __all__ = [
     "measure_fertility",
     "measure_inflection",
     "measure_renyi_efficiency",
+    "order_by_cost",
     "order_pieces",
     "order_removals",
     "plot_fertility_change",
@@ -84,6 +100,7 @@ __all__ = [
     "read_source",
     "resolve_language_weights",
     "segment",
+    "select_pieces",
     "weigh_words",
     "write_id_map",
     "write_tokenizer",

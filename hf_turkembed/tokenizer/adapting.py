@@ -18,6 +18,7 @@ from hf_turkembed.tokenizer.counting import (
     TOTAL_MASS,
     EncodedWords,
     WordTable,
+    begin_with_space,
     count_characters,
     count_tokens,
     count_words,
@@ -30,6 +31,7 @@ from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
 from hf_turkembed.tokenizer.extending import Extension, extend_vocabulary
 from hf_turkembed.tokenizer.fertility import FertilityChange, compare_fertility, measure_fertility
 from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.selecting import select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 
 logger = logging.getLogger(__name__)
@@ -90,19 +92,21 @@ def adapt_tokenizer(
     language_weights: Mapping[str, float],
     heldout: Mapping[str, Sequence[str]],
 ) -> AdaptationReport:
-    """Make a tokenizer of exact size for the languages of a corpus out of a larger byte-fallback BPE.
+    """Make a tokenizer of exact size for the languages of a corpus out of a larger one.
 
     Tokens that the corpus uses least are dropped and tokens learnt by continued byte-pair encoding are added. A corpus
     that does not yield `new_tokens` of them drops fewer instead, so the size is exact all the same. The same input
-    gives the same files.
+    gives the same files. Only a byte-fallback BPE can get new tokens; a Unigram and a WordPiece are pruned.
 
     Args:
-        source: Folder of the source tokenizer, a BPE with byte fallback in the form of Gemma 3.
+        source: Folder of the source tokenizer: a BPE with byte fallback in the form of Gemma 3, a Unigram or a
+            WordPiece.
         corpus: Lines of text by language; each iterable is read once and not held in memory.
         output: Folder to write, absent or empty. What it holds after an error is not usable.
         vocab_size: Tokens of the result, special tokens and bytes included.
         new_tokens: Tokens to learn; None for a balanced budget, where the next new token would gain no more than
             making room for it loses. One that the source had and that was dropped first counts as kept in the report.
+            0 or None for a Unigram or a WordPiece, to which nothing is added.
         language_weights: Share by language of the tokens that the corpus costs before, as `resolve_language_weights`
             reads it: languages without an entry divide what is left to 1 equally.
         heldout: Lines of text by language that the corpus does not hold, for the round-trip check and the fertility.
@@ -120,15 +124,14 @@ def adapt_tokenizer(
     seconds: dict[str, float] = {}
     with _timed("read", seconds):
         vocabulary = read_source(source)
+    can_grow = vocabulary.settings["model"]["type"] == "BPE"
+    if not can_grow:
+        new_tokens = _refuse_new_tokens(vocabulary, new_tokens)
     _check_size(vocabulary, vocab_size, vocab_size if new_tokens is None else new_tokens)
     with _timed("count", seconds):
         statistics = _count(vocabulary, corpus, weights)
-    with _timed("prune", seconds):
-        pruning = _plan_pruning(vocabulary, statistics)
-    with _timed("extend", seconds):
-        if new_tokens is None:
-            new_tokens = _balance(vocabulary, statistics.table, pruning, vocab_size)
-        pieces, merges, marginals = _fill(vocabulary, statistics.table, pruning, vocab_size, new_tokens)
+    choose = _choose_and_learn if can_grow else _choose
+    pieces, merges, unreachable, marginals = choose(vocabulary, statistics, vocab_size, new_tokens, seconds)
     with _timed("write", seconds):
         tokenizer = build_tokenizer(vocabulary, pieces, merges)
         output.mkdir(parents=True, exist_ok=True)
@@ -147,7 +150,7 @@ def adapt_tokenizer(
         kept=kept,
         new=len(pieces) - kept,
         dropped=source_size - kept,
-        unreachable_in_source=pruning.unreachable,
+        unreachable_in_source=unreachable,
         words=statistics.words,
         distinct_words=len(statistics.table.words),
         language_weights=weights,
@@ -188,6 +191,10 @@ class _Pruning:
         return np.concatenate([free, self.removals.losses[max(0, surplus) :]])
 
 
+# Tokens by id, merges in order, tokens of the source that no text produces, and where the budget ended.
+_Choice = tuple[list[str], list[tuple[str, str]], tuple[str, ...], Marginals]
+
+
 def _check_request(
     corpus: Mapping[str, Iterable[str]],
     output: Path,
@@ -217,7 +224,7 @@ def _count(source: SourceVocabulary, corpus: Mapping[str, Iterable[str]], weight
     """Read the corpus, one language after the other, and cut its words as the source does."""
     counts = {language: count_words(corpus[language]) for language in weights}
     words = list_words(counts)
-    encoded = encode_words(source.tokenizer, words, source.separator)
+    encoded = encode_words(source.tokenizer, begin_with_space(source.tokenizer, words), source.separator)
     lengths = np.bincount(encoded.words, minlength=len(words)).astype(np.int64)
     return _Statistics(
         words={language: count.total() for language, count in counts.items()},
@@ -235,6 +242,37 @@ def _check_size(source: SourceVocabulary, vocab_size: int, new_tokens: int) -> N
             f"`vocab_size`={vocab_size} with `new_tokens`={new_tokens} keeps {vocab_size - new_tokens} source tokens; "
             f"the source has only {possible} to keep. Lower `vocab_size` or raise `new_tokens`."
         )
+
+
+def _choose_and_learn(
+    source: SourceVocabulary,
+    statistics: _Statistics,
+    vocab_size: int,
+    new_tokens: int | None,
+    seconds: dict[str, float],
+) -> _Choice:
+    """Choose the tokens of a BPE that stay, and learn new ones."""
+    with _timed("prune", seconds):
+        pruning = _plan_pruning(source, statistics)
+    with _timed("extend", seconds):
+        if new_tokens is None:
+            new_tokens = _balance(source, statistics.table, pruning, vocab_size)
+        pieces, merges, marginals = _fill(source, statistics.table, pruning, vocab_size, new_tokens)
+    return pieces, merges, pruning.unreachable, marginals
+
+
+def _choose(
+    source: SourceVocabulary,
+    statistics: _Statistics,
+    vocab_size: int,
+    new_tokens: int | None,
+    seconds: dict[str, float],
+) -> _Choice:
+    """Choose the tokens of a Unigram or a WordPiece that stay."""
+    masses = count_tokens(statistics.encoded, statistics.table.masses, len(source.pieces))
+    with _timed("prune", seconds):
+        selection = select_pieces(source, masses, statistics.characters, vocab_size)
+    return list(selection.pieces), [], selection.unreachable, Marginals(last_gain=None, last_loss=None)
 
 
 def _plan_pruning(source: SourceVocabulary, statistics: _Statistics) -> _Pruning:
@@ -322,6 +360,16 @@ def _learn(
     pruned: Tokenizer = build_tokenizer(source, pieces, merges)
     encoded = encode_words(pruned, table.words, source.separator)
     return extend_vocabulary(pieces, merges, source.pinned, encoded, table.discounted, costs=costs)
+
+
+def _refuse_new_tokens(source: SourceVocabulary, new_tokens: int | None) -> int:
+    """Refuse to add tokens to a model that can only be pruned; return how many are added, none."""
+    if new_tokens:
+        raise ValueError(
+            f"`new_tokens`={new_tokens} found for a {source.settings['model']['type']} source; adding tokens is "
+            "supported for byte-fallback BPE only. Set it to 0 to prune this tokenizer."
+        )
+    return 0
 
 
 @contextmanager

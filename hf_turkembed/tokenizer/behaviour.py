@@ -19,6 +19,8 @@ class TokenizerBehaviour:
     truncation_side: str
     # Longest input, in tokens.
     model_max_length: int
+    # What a model gets from it, such as `input_ids` and `token_type_ids`.
+    model_input_names: tuple[str, ...]
     # Whether decoding removes spaces before punctuation.
     clean_up_tokenization_spaces: bool
     # Special tokens put around one text.
@@ -43,6 +45,7 @@ def describe_behaviour(tokenizer: Any) -> TokenizerBehaviour:
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
         model_max_length=tokenizer.model_max_length,
+        model_input_names=tuple(tokenizer.model_input_names),
         clean_up_tokenization_spaces=bool(tokenizer.clean_up_tokenization_spaces),
         around_text=tuple(backend.encode("").tokens),
         around_pair=tuple(backend.encode("", "").tokens),

@@ -1,4 +1,4 @@
-"""Putting a tokenizer together from tokens, merges and the source's settings, and writing its folder."""
+"""Putting a tokenizer together from tokens and the source's settings, and writing its folder."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ def build_tokenizer(source: SourceVocabulary, pieces: Sequence[str], merges: Seq
     Args:
         source: The source vocabulary; its added tokens must all be among `pieces`.
         pieces: The tokens by id.
-        merges: Pairs of tokens in the order in which they are tried.
+        merges: Pairs of tokens in the order in which they are tried; none unless the model is a BPE.
 
     Returns:
         The tokenizer, without truncation and padding, which transformers sets on each call.
@@ -44,7 +44,7 @@ def build_tokenizer(source: SourceVocabulary, pieces: Sequence[str], merges: Seq
         "padding": None,
         "added_tokens": [{**token, "id": ids[token["content"]]} for token in source.added],
         "post_processor": _renumber(source.settings["post_processor"], ids),
-        "model": {**source.settings["model"], "vocab": ids, "merges": merges},
+        "model": {**source.settings["model"], **_model_content(source, pieces, ids, merges)},
     }
     return Tokenizer.from_str(json.dumps(spec, ensure_ascii=False))
 
@@ -65,6 +65,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, source: SourceVocabulary
     config = {
         **behaviour.roles,
         "clean_up_tokenization_spaces": behaviour.clean_up_tokenization_spaces,
+        "model_input_names": list(behaviour.model_input_names),
         "model_max_length": behaviour.model_max_length,
         "padding_side": behaviour.padding_side,
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -75,10 +76,31 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, source: SourceVocabulary
     (folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
 
 
+def _model_content(
+    source: SourceVocabulary, pieces: Sequence[str], ids: Mapping[str, int], merges: Sequence[tuple[str, str]]
+) -> Mapping[str, Any]:
+    """Write the part of a model that depends on its vocabulary, in the form of its type."""
+    settings = source.settings["model"]
+    if settings["type"] == "BPE":
+        return {"vocab": ids, "merges": merges}
+    # Added tokens from outside the source's model stay outside; they follow all others, so the ids are the same.
+    inside = source.tokenizer.get_vocab(with_added_tokens=False)
+    if settings["type"] == "WordPiece":
+        return {"vocab": {piece: index for piece, index in ids.items() if piece in inside}}
+    unknown = settings["unk_id"]
+    return {
+        "vocab": [(piece, source.scores[inside[piece]]) for piece in pieces if piece in inside],
+        "unk_id": None if unknown is None else ids[source.pieces[unknown]],
+    }
+
+
 def _renumber(post_processor: Mapping[str, Any] | None, ids: Mapping[str, int]) -> Mapping[str, Any] | None:
-    """Give the special tokens of a template their new ids."""
+    """Give the special tokens around a text their new ids."""
     if post_processor is None:
         return None
+    if "special_tokens" not in post_processor:
+        ends = {end: (post_processor[end][0], ids[post_processor[end][0]]) for end in ("cls", "sep")}
+        return {**post_processor, **ends}
     templates = post_processor["special_tokens"]
     renumbered = {
         name: {**template, "ids": [ids[token] for token in template["tokens"]]} for name, template in templates.items()

@@ -1,8 +1,8 @@
 """The gates that every adapted tokenizer must pass before anyone trains with it."""
 
 import tempfile
+import unicodedata
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,21 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from hf_turkembed.tokenizer.behaviour import describe_behaviour
+from hf_turkembed.tokenizer.reaching import find_unreachable
 from hf_turkembed.tokenizer.source import BYTE_TOKENS, SourceVocabulary
+from hf_turkembed.tokenizer.unknown import count_unknown_characters
 
 _EXAMPLES = 5
+# Turkish letters in both spellings, composed and decomposed.
+_SPELLINGS = tuple(unicodedata.normalize(form, "İ ş ğ ü İnşa dağ IĞDIR") for form in ("NFC", "NFD"))
 
 
 def check_tokenizer(folder: Path, source: SourceVocabulary, *, vocab_size: int, texts: Sequence[str]) -> None:
     """Check a tokenizer folder against the source it was made from.
 
     The size must be exact and the ids dense, both as written and after transformers has loaded and saved the folder;
-    every token must be produced by some text; the special tokens must stand where the source puts them; and every
-    text that the source restores must be restored.
+    every token must be produced by some text; the special tokens must stand where the source puts them; every text
+    must be restored as the source restores it, unless it is restored better; and no more of it may be unknown.
 
     Args:
         folder: The folder to check.
@@ -42,26 +46,9 @@ def check_tokenizer(folder: Path, source: SourceVocabulary, *, vocab_size: int, 
     _check_added_tokens(tokenizer, source)
     _check_behaviour(loaded, source)
     _check_behaviour(reloaded, source)
-    _check_round_trip(tokenizer, source, texts)
+    _check_unknown(tokenizer, source, [*texts, *_SPELLINGS])
+    _check_round_trip(tokenizer, source, [*texts, *_SPELLINGS])
     _check_same_ids(tokenizer, (loaded, reloaded), texts)
-
-
-def find_unreachable(tokenizer: Tokenizer, pinned: AbstractSet[str]) -> list[str]:
-    """List the tokens whose own string the model does not turn into that token alone.
-
-    Args:
-        tokenizer: A tokenizer of any model type.
-        pinned: Tokens that do not come from the model (added tokens, bytes) and so never count as unreachable.
-
-    Returns:
-        The tokens that no text produces, sorted.
-    """
-    model = tokenizer.model
-    return sorted(
-        piece
-        for piece, index in tokenizer.get_vocab(with_added_tokens=False).items()
-        if piece not in pinned and [token.id for token in model.tokenize(piece)] != [index]
-    )
 
 
 def _fail(gate: str, failures: Sequence[object], remedy: str) -> None:
@@ -83,15 +70,15 @@ def _check_size(loaded: Any, vocab_size: int, moment: str) -> None:
 
 
 def _check_reachable(tokenizer: Tokenizer, source: SourceVocabulary) -> None:
-    """Check that some text produces each token."""
-    unreachable = find_unreachable(tokenizer, source.pinned)
+    """Check that some text produces each token that can be part of a word."""
+    unreachable = sorted(find_unreachable(tokenizer, source.pinned))
     _fail("tokens that no text produces", unreachable, "Their parts or merges were dropped.")
 
 
 def _check_added_tokens(tokenizer: Tokenizer, source: SourceVocabulary) -> None:
     """Check that bytes and added tokens are there, and that no text cuts an added token."""
     vocabulary = tokenizer.get_vocab()
-    _fail("byte tokens lost", sorted(BYTE_TOKENS - vocabulary.keys()), "Bytes must never be pruned.")
+    _fail("byte tokens lost", sorted((BYTE_TOKENS & source.pinned) - vocabulary.keys()), "Bytes must never be pruned.")
     contents = [token["content"] for token in source.added]
     wrong = [
         content
@@ -111,12 +98,30 @@ def _check_behaviour(loaded: Any, source: SourceVocabulary) -> None:
 
 
 def _check_round_trip(tokenizer: Tokenizer, source: SourceVocabulary, texts: Sequence[str]) -> None:
-    """Check that every text comes back unchanged unless the source changes it as well."""
-    changed = [text for text, restored in zip(texts, _restore(tokenizer, texts), strict=True) if restored != text]
-    worse = [
-        text for text, restored in zip(changed, _restore(source.tokenizer, changed), strict=True) if restored == text
-    ]
-    _fail("texts that the source restores and this tokenizer changes", worse, "")
+    """Check that every text comes back unchanged unless the source changes it in the same way."""
+    changed = {
+        text: restored for text, restored in zip(texts, _restore(tokenizer, texts), strict=True) if restored != text
+    }
+    expected = dict(zip(changed, _restore(source.tokenizer, list(changed)), strict=True))
+    _fail(
+        "texts that the source restores and this tokenizer changes",
+        [text for text in changed if expected[text] == text],
+        "",
+    )
+    _fail(
+        "texts that the source changes in another way than this tokenizer",
+        [text for text, restored in changed.items() if expected[text] != restored],
+        "",
+    )
+
+
+def _check_unknown(tokenizer: Tokenizer, source: SourceVocabulary, texts: Sequence[str]) -> None:
+    """Check that no text has more unknown characters than with the source."""
+    affected = [text for text, count in zip(texts, count_unknown_characters(tokenizer, texts), strict=True) if count]
+    found = count_unknown_characters(tokenizer, affected)
+    expected = count_unknown_characters(source.tokenizer, affected)
+    worse = [text for text, after, before in zip(affected, found, expected, strict=True) if after > before]
+    _fail("texts that hold more unknown characters than with the source", worse, "Give a corpus that holds them.")
 
 
 def _restore(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:

@@ -158,6 +158,20 @@ def _whole(masses: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.maximum(np.rint(masses), 1).astype(np.int64)
 
 
+def begin_with_space(tokenizer: Tokenizer, words: Sequence[str]) -> Sequence[str]:
+    """Put a space before the words at the beginnings of lines if the tokenizer cuts them as if there were one.
+
+    Some tokenizers do so at the beginning of a text only, which no word is when many are encoded in one string.
+
+    Args:
+        tokenizer: The tokenizer.
+        words: Words with the spaces before them.
+    """
+    if tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens:
+        return words
+    return [word if word.startswith(" ") else f" {word}" for word in words]
+
+
 def encode_words(tokenizer: Tokenizer, words: Sequence[str], separator: str) -> EncodedWords:
     """Encode words in bulk, many to a string.
 

@@ -1,6 +1,5 @@
 """Fertility: how many tokens a tokenizer spends on text, per language, and two tokenizers side by side."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+
+from hf_turkembed.tokenizer.unknown import find_unknown_id
 
 # Order of the Rényi entropy; the one that predicts downstream quality best in the paper.
 RENYI_ORDER = 2.5
@@ -128,23 +129,6 @@ def measure_renyi_efficiency(counts: NDArray[np.int64]) -> float:
     entropy = np.log(np.sum(frequencies**RENYI_ORDER)) / (1 - RENYI_ORDER)
     # One token alone gives a negative zero.
     return abs(float(entropy / np.log(len(counts))))
-
-
-def find_unknown_id(tokenizer: Tokenizer) -> int | None:
-    """Find the id of the unknown token, if the model has one.
-
-    Args:
-        tokenizer: A tokenizer of any model type.
-
-    Returns:
-        The id, or None.
-    """
-    if type(tokenizer.model).__name__ == "Unigram":
-        # The Python object of a Unigram model does not show its unknown id.
-        found = json.loads(tokenizer.to_str())["model"]["unk_id"]
-        return None if found is None else int(found)
-    token = tokenizer.model.unk_token
-    return None if token is None else tokenizer.token_to_id(token)
 
 
 def _measure(

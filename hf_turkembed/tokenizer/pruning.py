@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -14,12 +14,25 @@ from hf_turkembed.tokenizer.scripts import TURKISH_LETTERS, is_shared, script_of
 from hf_turkembed.tokenizer.source import SourceVocabulary
 
 
-def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[str]]) -> NDArray[np.bool_]:
-    """Mark the tokens that pruning never drops.
+def cover_characters(characters: Mapping[str, Counter[str]]) -> Callable[[str], bool]:
+    """Decide which characters must not get lost.
 
-    These are the added tokens that stay, the bytes, and single characters: Turkish letters, every character that the
-    corpus holds, every letter of a script that one of its languages is written in, and what all scripts share (digits,
-    punctuation, symbols, combining marks).
+    These are Turkish letters, every character that the corpus holds, every letter of a script that one of its
+    languages is written in, and what all scripts share (digits, punctuation, symbols, combining marks).
+
+    Args:
+        characters: Per language, how often each character occurs in its distinct words.
+
+    Returns:
+        A test of one character.
+    """
+    scripts = scripts_in_use(characters)
+    seen = TURKISH_LETTERS.union(*characters.values(), "▁")
+    return lambda character: character in seen or is_shared(character) or script_of(character) in scripts
+
+
+def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[str]]) -> NDArray[np.bool_]:
+    """Mark the tokens that pruning never drops: added tokens that stay, bytes, and covered single characters.
 
     Args:
         source: The source vocabulary.
@@ -28,15 +41,9 @@ def find_protected(source: SourceVocabulary, characters: Mapping[str, Counter[st
     Returns:
         True for protected tokens, shape (tokens,).
     """
-    scripts = scripts_in_use(characters)
-    seen = TURKISH_LETTERS.union(*characters.values(), "▁")
-
-    def is_protected(piece: str) -> bool:
-        if len(piece) != 1:
-            return piece in source.pinned
-        return piece in source.pinned or piece in seen or is_shared(piece) or script_of(piece) in scripts
-
-    return np.array([is_protected(piece) for piece in source.pieces], dtype=np.bool_)
+    is_covered = cover_characters(characters)
+    stays = (piece in source.pinned or (len(piece) == 1 and is_covered(piece)) for piece in source.pieces)
+    return np.fromiter(stays, dtype=np.bool_, count=len(source.pieces))
 
 
 def find_unusable(source: SourceVocabulary, derivations: Derivations) -> NDArray[np.bool_]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from hf_turkembed.tokenizer.checking import find_unreachable
-from hf_turkembed.tokenizer.fertility import Fertility, compare_fertility, find_unknown_id, measure_fertility
+from hf_turkembed.tokenizer.fertility import Fertility, compare_fertility, measure_fertility
 from hf_turkembed.tokenizer.morphology import InflectionReport, measure_inflection
+from hf_turkembed.tokenizer.reaching import find_unreachable
 from hf_turkembed.tokenizer.source import BYTE_TOKENS
+from hf_turkembed.tokenizer.unknown import find_unknown_id
 from hf_turkembed.tokenizer.vocabulary_change import VocabularyChange, compare_vocabularies
 
 

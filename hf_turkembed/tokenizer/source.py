@@ -1,4 +1,4 @@
-"""Reading the source tokenizer's folder: vocabulary, merges and added tokens of a byte-fallback BPE."""
+"""Reading the source tokenizer's folder: vocabulary, merges or scores, and added tokens."""
 
 import json
 import re
@@ -14,6 +14,9 @@ from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behavi
 
 BYTE_TOKENS = frozenset(f"<0x{value:02X}>" for value in range(256))
 
+# What puts special tokens around a text in a form whose ids can be rewritten.
+POST_PROCESSORS = ("TemplateProcessing", "BertProcessing", "RobertaProcessing")
+
 _PIPELINE = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _SPACE_TO_MARKER = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 # Never cuts anything, because the normalizer has replaced every space before it runs.
@@ -23,17 +26,19 @@ _PLACEHOLDER = re.compile(r"[<\[]\|?(?:unused|reserved)[\w ]*\d+\|?[>\]]", re.IG
 
 @dataclass(frozen=True, kw_only=True)
 class SourceVocabulary:
-    """A byte-fallback BPE tokenizer, taken apart."""
+    """A tokenizer, taken apart: a byte-fallback BPE, a Unigram or a WordPiece."""
 
     # The tokens of the model by id; kept added tokens from outside the model's vocabulary follow them.
     pieces: tuple[str, ...]
-    # Pairs of tokens in the order in which they are tried.
+    # Pairs of tokens in the order in which they are tried; none unless the model is a BPE.
     merges: tuple[tuple[str, str], ...]
+    # Log probability of each token of the model, by id; none unless the model is a Unigram.
+    scores: tuple[float, ...] = ()
     # Added tokens that a tokenizer made from this one keeps, as they stand in tokenizer.json.
     added: tuple[Mapping[str, Any], ...]
     # Added tokens that such a tokenizer drops: trailing placeholders and what lies past the model's vocabulary.
     discarded: frozenset[str]
-    # Tokens that no merge makes or takes: added tokens that stay, and byte tokens.
+    # Tokens that are no part of words: added tokens that stay, byte tokens, and the unknown token.
     pinned: frozenset[str]
     # A special token that cuts the text wherever it stands.
     separator: str
@@ -46,26 +51,30 @@ class SourceVocabulary:
 
 
 def read_source(folder: Path) -> SourceVocabulary:
-    """Read a tokenizer folder that holds a byte-fallback BPE in the form of Gemma 3.
+    """Read a tokenizer folder that holds a byte-fallback BPE in the form of Gemma 3, a Unigram or a WordPiece.
 
-    The vocabulary comes from `tokenizer.json`; what happens around it comes from `AutoTokenizer`, because some
-    tokenizer classes of transformers replace that part of the file when they load it.
+    The vocabulary of a BPE comes from `tokenizer.json`; what happens around it comes from `AutoTokenizer`, because
+    some tokenizer classes of transformers replace that part of the file when they load it. Of the other two
+    everything comes from `AutoTokenizer`.
 
     Args:
         folder: The folder with `tokenizer.json` and `tokenizer_config.json`.
 
     Returns:
-        The vocabulary, the merges and the added tokens.
+        The vocabulary, the merges or scores, and the added tokens.
 
     Raises:
         FileNotFoundError: The folder has no `tokenizer.json`.
-        ValueError: The model is not BPE, has no byte fallback, cuts text otherwise than Gemma 3, or has gaps in its
-            ids.
+        ValueError: The model is of another type; it is a BPE that has no byte fallback or cuts text otherwise than
+            Gemma 3; its special tokens are put around the text in a way not known here; or its ids have gaps.
     """
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` does not exist; give a folder that holds a fast tokenizer.")
     spec = json.loads(path.read_text(encoding="utf-8"))
+    # Older files do not name the type of their model, but only a BPE has merges.
+    if spec["model"].get("type") != "BPE" and "merges" not in spec["model"]:
+        return _read_without_merges(folder, path)
     _check_model(spec["model"], path)
     vocabulary, merges = spec["model"].pop("vocab"), spec["model"].pop("merges")
     pieces = _pieces_by_id(vocabulary, path)
@@ -89,10 +98,48 @@ def read_source(folder: Path) -> SourceVocabulary:
     )
 
 
+def _read_without_merges(folder: Path, path: Path) -> SourceVocabulary:
+    """Read a Unigram or a WordPiece as `AutoTokenizer` loads it."""
+    loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    backend: Tokenizer = loaded.backend_tokenizer
+    settings = json.loads(backend.to_str())
+    model, added = settings["model"], sorted(settings.pop("added_tokens"), key=lambda token: int(token["id"]))
+    vocabulary = model.pop("vocab", None)
+    if model["type"] not in ("Unigram", "WordPiece"):
+        raise ValueError(
+            f"{path}: model type {model['type']!r} found; only 'BPE', 'Unigram' and 'WordPiece' can be adapted."
+        )
+    _check_post_processor(settings["post_processor"], path)
+    pieces = _pieces_by_id(backend.get_vocab(with_added_tokens=True), path)
+    pinned = {str(token["content"]) for token in added}
+    if model["type"] == "WordPiece":
+        pinned.add(model["unk_token"])
+    elif model["unk_id"] is not None:
+        pinned.add(pieces[model["unk_id"]])
+    if model.get("byte_fallback"):
+        pinned |= BYTE_TOKENS.intersection(pieces)
+    return SourceVocabulary(
+        pieces=pieces,
+        merges=(),
+        scores=tuple(score for _, score in vocabulary) if model["type"] == "Unigram" else (),
+        added=tuple(added),
+        discarded=frozenset(),
+        pinned=frozenset(pinned),
+        separator=_find_separator(added, path),
+        settings=settings,
+        behaviour=describe_behaviour(loaded),
+        tokenizer=backend,
+    )
+
+
+def _check_post_processor(post_processor: Mapping[str, Any] | None, path: Path) -> None:
+    """Refuse special tokens around the text whose ids could not be rewritten."""
+    if post_processor is not None and post_processor["type"] not in POST_PROCESSORS:
+        raise ValueError(f"{path}: `post_processor` is {post_processor!r}; expected one of {POST_PROCESSORS} or none.")
+
+
 def _check_model(model: Mapping[str, Any], path: Path) -> None:
-    """Refuse every model that is not a byte-fallback BPE."""
-    if model.get("type") != "BPE":
-        raise ValueError(f"{path}: model type {model.get('type')!r} found; only 'BPE' can be adapted.")
+    """Refuse every BPE that has no byte fallback or other settings than Gemma 3."""
     if not model.get("byte_fallback"):
         raise ValueError(f"{path}: BPE without `byte_fallback` found; only byte-fallback BPE can be adapted.")
     missing = sorted(BYTE_TOKENS - model["vocab"].keys())
