@@ -74,6 +74,11 @@ def publish(
         raise ValueError("`--create-pr` and `--private` are about the Hub; add `--hub`, or leave them out.")
     from hf_turkembed.publishing import publish_folder
 
+    if scores is None and (beside := folder.parent / "score").is_dir():
+        raise ValueError(
+            f"{beside} holds scores of the same run, which the card shows and whose requirements have to hold; "
+            f"add `--scores {beside}`."
+        )
     published = publish_folder(
         folder,
         repo_id=repo_id,

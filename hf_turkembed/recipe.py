@@ -225,6 +225,8 @@ class SuiteConfig:
         expected = 2 if self.kind == "bitext" else 3
         if len(self.data.columns) != expected:
             raise ValueError(f"a suite of the kind `{self.kind}` reads {expected} columns, not {self.data.columns}.")
+        if not is_local(self.data.source) and self.data.split is None:
+            raise ValueError(f"`data` names {self.data.source!r} on the Hub, but no `split`; name the held-out one.")
         if (self.kind == "pairs") != bool(self.data.labels):
             raise ValueError("`labels` belongs to a suite of the kind `pairs`, which needs it, and to no other.")
 
@@ -260,8 +262,11 @@ class ScoreConfig:
                 raise ValueError(f"`require` names {entry.suite!r}; the suites are {', '.join(self.suites)}.")
             if entry.truncate_dim is not None and entry.truncate_dim not in self.truncate_dims:
                 raise ValueError(f"`require` names the width {entry.truncate_dim}, which is not in `truncate_dims`.")
-        if small := [group for group, roles in self.seeds.items() if len(roles) < 2]:
-            raise ValueError(f"`seeds.{small[0]}` needs at least two models; one has no spread.")
+        if small := [group for group, roles in self.seeds.items() if len(set(roles)) < max(2, len(roles))]:
+            raise ValueError(f"`seeds.{small[0]}` needs at least two models, each once; one has no spread.")
+        dims = self.truncate_dims
+        if not dims or min(dims) < 1 or len(set(dims)) < len(dims):
+            raise ValueError(f"`truncate_dims` is {list(dims)}; expected widths of at least 1, each once.")
         if self.resamples < 1000:
             raise ValueError(f"`resamples` is {self.resamples}; a 95 % interval needs at least 1,000.")
 

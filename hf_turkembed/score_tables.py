@@ -83,7 +83,8 @@ def describe_resampling(resampling: Resampling) -> str:
     return (
         f"Brackets hold {100 * resampling.confidence:g} % percentile intervals of {resampling.resamples:,} bootstrap "
         f"resamples of the rows, the same for all models; p-values are of as many paired permutations (seed "
-        f"{resampling.seed}). They speak of the rows that were drawn, not of training again with another seed."
+        f"{resampling.seed}). They speak of other rows of the same kind, taken as independent, not of training again "
+        "with another seed."
     )
 
 
@@ -139,7 +140,7 @@ def _format_interval(interval: tuple[float, float] | None, form: str) -> str:
 
 def _format_p(p_value: float) -> str:
     """Write a p-value."""
-    return f"{p_value:.4f}"
+    return f"{p_value:.4f}" if p_value >= 0.0001 else "< 0.0001"
 
 
 def _format_dataset(score: Score) -> str:

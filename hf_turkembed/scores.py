@@ -132,6 +132,8 @@ class Requirement:
         """Refuse a requirement without a bound, or with two."""
         if (self.min is None) == (self.at_least is None):
             raise ValueError(f"the requirement on `{self.metric}` needs either `min` or `at_least`, and not both.")
+        if self.model is not None and self.model == self.at_least:
+            raise ValueError(f"the requirement on `{self.metric}` sets `{self.model}` against itself.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +141,10 @@ class Verdict:
     """Whether one score meets a requirement."""
 
     requirement: Requirement
-    suite: str
-    model: str
-    truncate_dim: int
+    # The score; None, and a requirement that is not met, where it is about no score at all.
+    suite: str | None
+    model: str | None
+    truncate_dim: int | None
     # The score, and the bound; None where one is missing, and then the requirement is not met.
     value: float | None
     bound: float | None
@@ -149,6 +152,9 @@ class Verdict:
 
     def describe(self) -> str:
         """Say in one line what was found and what was required."""
+        if self.model is None:
+            wanted = {key: value for key, value in as_plain(self.requirement).items() if value is not None}
+            return f"the requirement {wanted} is about no score that was measured"
         of = "" if self.requirement.at_least is None else f" of `{self.requirement.at_least}`"
         value, bound = ("missing" if number is None else f"{number:.4f}" for number in (self.value, self.bound))
         return (

@@ -255,11 +255,12 @@ def _resolve_revision(role: str, repo_id: str, revision: str | None, kind: str) 
     """Ask the Hub for the commit behind a branch, a tag or the default branch; a full commit needs no asking."""
     if revision is not None and len(revision) == 40:
         return revision
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi
 
     try:
         commit = HfApi().repo_info(repo_id, revision=revision, repo_type=kind).sha
-    except OSError as error:
+    except (OSError, HTTPError) as error:
         raise ConnectionError(
             f"`{role}` names the {kind} {repo_id!r} on the Hub, which did not say which commit that is: "
             f"{' '.join(str(error).split())} Check name, network and access, or pin it with @<commit>."

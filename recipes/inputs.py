@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
 
 from hf_turkembed import corpus, record
@@ -122,11 +123,25 @@ def check_topology(num_processes: int, environment: Mapping[str, str]) -> None:
 
 
 def fetch(recipe: Recipe, identity: Identity, role: str, source: str) -> Path:
-    """Return the folder or file behind a source, downloaded at the recorded revision where it is a Hub model."""
+    """Return the folder or file behind a source, downloaded at the recorded revision where it is a Hub model.
+
+    Raises:
+        ConnectionError: If it cannot be downloaded.
+        ValueError: If it has no weights in safetensors; other forms are not read, as reading them can run code.
+    """
     if recipes.is_local(source):
         return recipes.local_path(recipe, source)
-    revision = identity.input(role).revision
-    return Path(snapshot_download(identity.input(role).name, revision=revision, ignore_patterns=_UNUSED_FILES))
+    found = identity.input(role)
+    try:
+        folder = Path(snapshot_download(found.name, revision=found.revision, ignore_patterns=_UNUSED_FILES))
+    except (OSError, HTTPError) as error:
+        reason = " ".join(str(error).split())
+        raise ConnectionError(f"`{role}` names {found.name!r}, which cannot be downloaded: {reason}") from error
+    if role != "source" and not any(folder.rglob("*.safetensors")):
+        raise ValueError(
+            f"`{role}` names {found.name!r}, which holds no .safetensors weights; other forms are not read."
+        )
+    return folder
 
 
 def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusConfig) -> list[TextSource]:

@@ -3,6 +3,7 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/score.py RECIPE [section.key=value ...]
 """
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -68,7 +69,7 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
         baseline=config.baseline,
         seed_groups=config.seeds,
     )
-    return replace(report, command=reproduce_command(recipe), verdicts=judge(config.require, report.scores))
+    return replace(report, command=reproduce_command(recipe, identity), verdicts=judge(config.require, report.scores))
 
 
 def write_report(folder: Path, report: ScoreReport) -> None:
@@ -78,14 +79,17 @@ def write_report(folder: Path, report: ScoreReport) -> None:
     plot_scores(report, folder / "scores.png")
 
 
-def reproduce_command(recipe: Recipe) -> str:
-    """Return the command that measures the scores again, without a path of this machine."""
+def reproduce_command(recipe: Recipe, identity: Identity) -> str:
+    """Return the command that measures the scores again: inputs of the Hub pinned, no path of this machine."""
     path, *overrides = sys.argv[1:]
     below = Path(path).resolve()
     root = Path(__file__).resolve().parents[1]
     shown = below.relative_to(root).as_posix() if below.is_relative_to(root) else below.name
-    words = [f"accelerate launch --config_file accelerate_configs/{recipe.topology}.yaml recipes/score.py {shown}"]
-    return " ".join([*words, *map(portable_override, overrides)])
+    pins = [f"score.{found.role}={found.name}@{found.revision}" for found in identity.inputs if found.revision]
+    pinned = {pin.partition("=")[0] for pin in pins}
+    kept = [portable_override(override) for override in overrides if override.partition("=")[0] not in pinned]
+    launch = f"accelerate launch --config_file accelerate_configs/{recipe.topology}.yaml"
+    return f"{launch} recipes/score.py {shlex.join([shown, *kept, *pins])}"
 
 
 def portable_override(override: str) -> str:

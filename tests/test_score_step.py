@@ -1,5 +1,6 @@
 """The score step as a script: what it writes, and that a missed requirement stops it and publishing."""
 
+import shlex
 import sys
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from samples import MATRYOSHKA_DIMS, TEXTS
 import publish
 import score
 from hf_turkembed.recipe import load_recipe
+from hf_turkembed.record import Identity, Input
 from hf_turkembed.scores import read_scores
 
 GATE = {"metric": "spearman_cosine", "model": "student"}
@@ -102,6 +104,9 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"require": [{**GATE, "at_least": "base"}]}, "there is no model 'base'"),
         ({"seeds": {"runs": ["student"]}}, "`seeds.runs` needs at least two models"),
         ({"resamples": 10}, "needs at least 1,000"),
+        ({"truncate_dims": [32, -8]}, r"`truncate_dims` is \[32, -8\]; expected widths of at least 1, each once"),
+        ({"truncate_dims": [32, 32]}, "each once"),
+        ({"truncate_dims": []}, "each once"),
         ({"truncate_dims": [64, 8]}, r"asks for \[64\], which no model was trained at"),
     ],
 )
@@ -123,6 +128,23 @@ def test_a_suite_whose_data_does_not_fit_its_kind_is_refused(recipe, kind, chang
     data = {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"], **changes}
     with pytest.raises(ValueError, match=message):
         load_recipe(recipe(suites={"sts": {"kind": kind, "data": data}}))
+
+
+def test_a_suite_of_the_hub_without_a_split_is_refused(recipe):
+    data = {"source": "org/sts-tr", "columns": ["sentence1", "sentence2", "score"]}
+    with pytest.raises(ValueError, match="names 'org/sts-tr' on the Hub, but no `split`"):
+        load_recipe(recipe(suites={"sts": {"kind": "sts", "data": data}}))
+
+
+def test_the_command_pins_what_came_from_the_hub_and_can_be_pasted(recipe, monkeypatch):
+    found = Input(role="suites.sts.data.source", kind="dataset", name="org/sts-tr", revision="0" * 40)
+    identity = Identity(step="score", recipe={}, inputs=(found,), code="", seed=1)
+    override = "score.require=[{metric: spearman_cosine, min: 0.1}]"
+    monkeypatch.setattr(sys, "argv", ["score.py", str(recipe()), override, "score.suites.sts.data.source=org/sts-tr"])
+    command = score.reproduce_command(load_recipe(recipe()), identity)
+    words = shlex.split(command)
+    assert words[-2:] == [override, f"score.suites.sts.data.source=org/sts-tr@{'0' * 40}"]
+    assert words[-3] == "recipe.yaml"
 
 
 def test_a_suite_out_of_reach_is_an_error_that_names_its_key(recipe, monkeypatch, tmp_path):

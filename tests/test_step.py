@@ -185,7 +185,11 @@ def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
     assert sts.recipe["base_model"] == "{output_dir}/finetune-nli" and list(sts.recipe["stages"]) == ["sts"]
 
 
-def test_a_hub_input_that_cannot_be_reached_is_named_with_its_key(recipe):
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_hub_input_that_cannot_be_reached_is_named_with_its_key(recipe, monkeypatch, offline):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    # Nothing listens there.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     message = r"`teacher` names the model 'org/none' on the Hub.*or pin it with @<commit>"
     with pytest.raises(ConnectionError, match=message):
         identify(recipe("clone.teacher=org/none"), "clone")

@@ -34,29 +34,36 @@ def judge(requirements: Sequence[Requirement], scores: Sequence[Score]) -> tuple
 
     Returns:
         One verdict for each score that a requirement is about. A missing score does not pass, nor does one whose
-        bound is missing.
+        bound is missing, nor a requirement that is about no score.
     """
     values = {(score.model, score.suite, score.metric, score.truncate_dim): score.value for score in scores}
     verdicts = []
     for requirement in requirements:
-        for (model, suite, metric, dim), value in values.items():
-            if not _is_about(requirement, model, suite, metric, dim):
-                continue
+        about = [key for key in values if _is_about(requirement, *key)]
+        if not about:
+            verdicts.append(_verdict(requirement, None, None))
+        for key in about:
             bound = requirement.min
             if requirement.at_least is not None:
-                bound = values.get((requirement.at_least, suite, metric, dim))
-            verdicts.append(
-                Verdict(
-                    requirement=requirement,
-                    suite=suite,
-                    model=model,
-                    truncate_dim=dim,
-                    value=value,
-                    bound=bound,
-                    passed=value is not None and bound is not None and value >= bound,
-                )
-            )
+                bound = values.get((requirement.at_least, *key[1:]))
+            verdicts.append(_verdict(requirement, values[key], bound, key))
     return tuple(verdicts)
+
+
+def _verdict(
+    requirement: Requirement, value: float | None, bound: float | None, key: tuple[str, str, str, int] | None = None
+) -> Verdict:
+    """Hold one score, named by model, suite, metric and width, against its bound."""
+    model, suite, _, dim = key or (None, None, None, None)
+    return Verdict(
+        requirement=requirement,
+        suite=suite,
+        model=model,
+        truncate_dim=dim,
+        value=value,
+        bound=bound,
+        passed=value is not None and bound is not None and value >= bound,
+    )
 
 
 def _is_about(requirement: Requirement, model: str, suite: str, metric: str, dim: int) -> bool:

@@ -13,12 +13,12 @@ def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
     """Return the first `dim` columns of `(n, embedding_dim)`, all of them for None, as float32.
 
     Raises:
-        ValueError: If the rows differ in length, or `dim` is wider than they are.
+        ValueError: If the rows differ in length, or `dim` is not between 1 and their length.
     """
     array = np.asarray(embeddings, dtype=np.float32)
     if array.ndim != 2:
         raise ValueError(f"embeddings of shape {array.shape}; expected one row of equal length for each text.")
-    if dim is not None and dim > array.shape[1]:
+    if dim is not None and not 1 <= dim <= array.shape[1]:
         raise ValueError(f"width {dim} was asked for, but the embeddings have {array.shape[1]} dimensions.")
     return array[:, :dim]
 
@@ -100,6 +100,7 @@ def average_precision(values: NDArray[np.float64], targets: NDArray[np.float64])
     from sklearn.metrics import average_precision_score
 
     _check_rows_enough(len(values))
+    _check_finite(values, targets)
     if np.ptp(targets) == 0:
         raise ValueError("all pairs have the same label; their average precision is undefined.")
     return float(average_precision_score(targets, values))
@@ -180,8 +181,18 @@ def _check_rows_enough(rows: int) -> None:
         raise ValueError(f"{rows} rows; a score needs at least three.")
 
 
+def _check_finite(values: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+    """Raise unless all numbers are finite."""
+    bad = np.flatnonzero(~(np.isfinite(values) & np.isfinite(targets)))
+    if bad.size:
+        raise ValueError(
+            f"{bad.size} rows hold a score or a similarity that is not finite, the first is row {bad[0]}."
+        )
+
+
 def _check_correlation(values: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
     """Raise unless a correlation of two arrays is defined."""
     _check_rows_enough(len(values))
+    _check_finite(values, targets)
     if np.ptp(values) == 0 or np.ptp(targets) == 0:
         raise ValueError("the scores or the similarities are all the same; their correlation is undefined.")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from hf_turkembed.scoring import metrics
 
@@ -73,12 +74,14 @@ def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Values:
         for (statistic, _), members in alike.items()
     ]
     resampled = np.empty((len(samples), resamples))
-    generator, start = np.random.default_rng(seed), 0
-    for size in _block_sizes(rows, resamples):
-        counts = _draw_counts(rows, size, generator)
-        for members, resampler in resamplers:
-            resampled[members, start : start + size] = resampler(counts)
-        start += size
+    # The products are small: threads of the matrix library would wait for one another longer than they work.
+    with threadpool_limits(1, "blas"):
+        generator, start = np.random.default_rng(seed), 0
+        for size in _block_sizes(rows, resamples):
+            counts = _draw_counts(rows, size, generator)
+            for members, resampler in resamplers:
+                resampled[members, start : start + size] = resampler(counts)
+            start += size
     return resampled
 
 
@@ -117,12 +120,13 @@ def permutation_p_value(sample: Sample, baseline: Sample, permutations: int, see
     observed = abs(permute(sample.values, baseline.values, targets, np.zeros((rows, 1), dtype=np.float32))[0])
     generator = np.random.default_rng(seed)
     extreme = 0
-    for size in _block_sizes(rows, permutations):
-        bits = np.frombuffer(generator.bytes((rows * size + 7) // 8), dtype=np.uint8)
-        swaps = np.unpackbits(bits, count=rows * size).reshape(rows, size).astype(np.float32)
-        differences = permute(sample.values, baseline.values, targets, swaps)
-        # Equal up to rounding counts as as extreme.
-        extreme += int(np.count_nonzero(np.abs(differences) >= observed - 1e-6))
+    with threadpool_limits(1, "blas"):
+        for size in _block_sizes(rows, permutations):
+            bits = np.frombuffer(generator.bytes((rows * size + 7) // 8), dtype=np.uint8)
+            swaps = np.unpackbits(bits, count=rows * size).reshape(rows, size).astype(np.float32)
+            differences = permute(sample.values, baseline.values, targets, swaps)
+            # Equal up to rounding counts as being as extreme.
+            extreme += int(np.count_nonzero(np.abs(differences) >= observed - 1e-6))
     return (extreme + 1) / (permutations + 1)
 
 
@@ -290,21 +294,21 @@ def _permute_mean(left: Values, right: Values, targets: Values, swaps: Counts) -
 
 
 def _permute_average_precision(left: Values, right: Values, targets: Values, swaps: Counts) -> Values:
-    """Difference of average precisions when rows swap their places in the two models' rankings.
+    """Difference of average precisions when rows swap their ranks in the two models' rankings.
 
-    At each place of a ranking stands the row that the first model put there, unless it is swapped away, and the row
-    that the second model put there, if it is swapped in: none, one or two rows.
+    Every row stands in a ranking twice, at its rank by the one model and by the other, and one of the two is counted.
     """
-    first, second = np.argsort(-left, kind="stable"), np.argsort(-right, kind="stable")
-    kept = 1 - swaps
-    labels = targets.astype(np.float32)[:, None]
+    from scipy.stats import rankdata
 
-    def precision(own: NDArray[np.int64], other: NDArray[np.int64]) -> Values:
-        drawn, swapped_in = kept[own], swaps[other]
-        right = drawn * labels[own] + swapped_in * labels[other]
-        return _average_precision(np.cumsum(right, axis=0), np.cumsum(drawn + swapped_in, axis=0))
+    counted = np.concatenate([1 - swaps, swaps])
+    labelled = counted * np.concatenate([targets, targets]).astype(np.float32)[:, None]
+    ranks = rankdata(-left), rankdata(-right)
 
-    return precision(first, second) - precision(second, first)
+    def precision(own: Values, other: Values) -> Values:
+        order = _Order(np.concatenate([own, other]))
+        return _average_precision(order.cumulate(labelled)[order.ends], order.cumulate(counted)[order.ends])
+
+    return precision(*ranks) - precision(*reversed(ranks))
 
 
 def _standardise(values: Values) -> Values:

@@ -10,9 +10,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from hf_turkembed.scores import Comparison, Resampling, Score, ScoreReport, SeedSpread
-from hf_turkembed.scoring import resampling as resamples
-from hf_turkembed.scoring.resampling import Sample
-from hf_turkembed.scoring.suites import KINDS, Suite, encode_suite, measure_suite, pooling_mode
+from hf_turkembed.scoring.resampling import Sample, bootstrap, holm, percentile_interval, permutation_p_value
+from hf_turkembed.scoring.suites import KINDS, Suite, encode_suites, measure_suite, pooling_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,10 +87,10 @@ def _score_model(
     width = encoder.get_embedding_dimension()
     if width is not None and (too_wide := [dim for dim in model.truncate_dims if dim > width]):
         raise ValueError(f"`{model.role}` gives embeddings of {width} dimensions; it has no width {too_wide}.")
+    logger.info("score: %s on %s", model.role, ", ".join(suite.name for suite in suites))
     found = []
-    for suite in suites:
-        logger.info("score: %s on %s, %d rows", model.role, suite.name, len(next(iter(suite.table.values()))))
-        embeddings = encode_suite(encoder, suite, accelerator, batch_size)
+    encoded = encode_suites(encoder, suites, accelerator, batch_size)
+    for suite, embeddings in zip(suites, encoded, strict=True):
         for dim in model.truncate_dims:
             for metric, sample in measure_suite(suite, embeddings, dim).items():
                 value, missing = _measure(sample)
@@ -133,7 +132,7 @@ def _resample(
         keys = [(key, role) for key in samples if key[0] == suite.name for role in samples[key]]
         if keys:
             rows = [samples[key][role] for key, role in keys]
-            resampled.update(zip(keys, resamples.bootstrap(rows, resampling.resamples, resampling.seed), strict=True))
+            resampled.update(zip(keys, bootstrap(rows, resampling.resamples, resampling.seed), strict=True))
     return resampled
 
 
@@ -144,7 +143,7 @@ def _with_interval(
     if score.value is None:
         return score
     drawn = resampled[(score.suite, score.metric, score.truncate_dim), score.model]
-    return replace(score, interval=resamples.percentile_interval(drawn, resampling.confidence))
+    return replace(score, interval=percentile_interval(drawn, resampling.confidence))
 
 
 def _compare(
@@ -162,9 +161,9 @@ def _compare(
             continue
         differences = resampled[key, role] - resampled[key, baseline]
         sample, other = samples[key][role], samples[key][baseline]
-        p_value = resamples.permutation_p_value(sample, other, resampling.resamples, resampling.seed)
+        p_value = permutation_p_value(sample, other, resampling.resamples, resampling.seed)
         found.append((key, role, value - values[key, baseline], differences, p_value))
-    adjusted = resamples.holm([p_value for *_, p_value in found])
+    adjusted = holm([p_value for *_, p_value in found])
     return tuple(
         Comparison(
             suite=key[0],
@@ -173,7 +172,7 @@ def _compare(
             model=role,
             baseline=baseline,
             difference=difference,
-            interval=resamples.percentile_interval(differences, resampling.confidence),
+            interval=percentile_interval(differences, resampling.confidence),
             p_value=p_value,
             p_adjusted=p_adjusted,
             rows=len(samples[key][role].values),

@@ -33,8 +33,8 @@ class Suite:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KindOfSuite:
-    """How one kind of suite is measured."""
+class Measurement:
+    """How suites of one kind are measured."""
 
     # Task type in the Hub's vocabulary.
     task: str
@@ -46,39 +46,41 @@ class KindOfSuite:
     metrics: tuple[str, ...]
 
 
-def encode_suite(
-    model: "SentenceTransformer", suite: Suite, accelerator: Accelerator, batch_size: int
-) -> list[NDArray[np.float32]]:
-    """Encode each distinct text of a suite once, at full width.
+def encode_suites(
+    model: "SentenceTransformer", suites: Sequence[Suite], accelerator: Accelerator, batch_size: int
+) -> list[list[NDArray[np.float32]]]:
+    """Encode each distinct text of all suites once for each prompt, at full width.
 
     Args:
         model: Gives embeddings of `(texts, embedding_dim)`.
-        suite: The held-out data.
+        suites: The held-out data.
         accelerator: Each process encodes its share; all of them return the same.
         batch_size: Texts of one forward pass.
 
     Returns:
-        For each text column `(rows, embedding_dim)`, as the model gives them.
+        For each suite and each of its text columns `(rows, embedding_dim)`, as the model gives them.
 
     Raises:
         ValueError: If the model has no such prompt, or the embedding of a text is zero or not finite.
     """
-    if suite.prompt is not None and suite.prompt not in model.prompts:
-        raise ValueError(
-            f"suite `{suite.name}` asks for the prompt {suite.prompt!r}; the model has "
-            f"{', '.join(model.prompts) or 'none'}."
-        )
-    columns = [suite.table[column] for column in KINDS[suite.kind].text_columns]
-    texts = sorted({text for column in columns for text in column})
-    embeddings = _encode(model, texts, suite.prompt, batch_size, accelerator)
-    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
-    if bad.size:
-        raise ValueError(
-            f"suite `{suite.name}`: the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not "
-            f"finite, the first is {texts[bad[0]][:60]!r}; float16 overflows in some models, use bfloat16 or float32."
-        )
-    row_of = {text: row for row, text in enumerate(texts)}
-    return [embeddings[[row_of[text] for text in column]] for column in columns]
+    for suite in suites:
+        if suite.prompt is not None and suite.prompt not in model.prompts:
+            raise ValueError(
+                f"suite `{suite.name}` asks for the prompt {suite.prompt!r}; the model has "
+                f"{', '.join(model.prompts) or 'none'}."
+            )
+    encoded: dict[str | None, tuple[dict[str, int], NDArray[np.float32]]] = {}
+    for prompt in dict.fromkeys(suite.prompt for suite in suites):
+        columns = [column for suite in suites if suite.prompt == prompt for column in _text_columns(suite)]
+        texts = sorted({text for column in columns for text in column})
+        embeddings = _encode(model, texts, prompt, batch_size, accelerator)
+        _check_embeddings(embeddings, texts)
+        encoded[prompt] = {text: row for row, text in enumerate(texts)}, embeddings
+    found = []
+    for suite in suites:
+        row_of, embeddings = encoded[suite.prompt]
+        found.append([embeddings[[row_of[text] for text in column]] for column in _text_columns(suite)])
+    return found
 
 
 def measure_suite(suite: Suite, embeddings: Sequence[NDArray[np.float32]], dim: int) -> dict[str, Sample]:
@@ -86,7 +88,7 @@ def measure_suite(suite: Suite, embeddings: Sequence[NDArray[np.float32]], dim: 
 
     Args:
         suite: The held-out data.
-        embeddings: What `encode_suite` gave.
+        embeddings: What `encode_suites` gave for it.
         dim: Width, at most that of the embeddings.
 
     Raises:
@@ -101,6 +103,21 @@ def pooling_mode(model: "SentenceTransformer") -> str:
     return str(modes[0]) if modes else "none"
 
 
+def _text_columns(suite: Suite) -> list[Sequence[str]]:
+    """Return the columns of a suite that hold text."""
+    return [suite.table[column] for column in KINDS[suite.kind].text_columns]
+
+
+def _check_embeddings(embeddings: NDArray[np.float32], texts: Sequence[str]) -> None:
+    """Raise, naming a text, unless every embedding has a direction."""
+    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
+    if bad.size:
+        raise ValueError(
+            f"the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not finite, the first is "
+            f"{texts[bad[0]][:60]!r}."
+        )
+
+
 def _encode(
     model: "SentenceTransformer", texts: Sequence[str], prompt: str | None, batch_size: int, accelerator: Accelerator
 ) -> NDArray[np.float32]:
@@ -112,7 +129,8 @@ def _encode(
     share = order[accelerator.process_index :: accelerator.num_processes]
     encoded = model.encode(
         [texts[row] for row in share],
-        prompt_name=prompt,
+        # An empty prompt, as None would mean the model's default one.
+        prompt="" if prompt is None else model.prompts[prompt],
         batch_size=batch_size,
         convert_to_numpy=True,
         show_progress_bar=accelerator.is_main_process and sys.stderr.isatty(),
@@ -171,26 +189,26 @@ def _mean_of(values: NDArray[np.float64]) -> Sample:
 
 
 _PAIR_COLUMNS = ("sentence1", "sentence2")
-KINDS: Mapping[SuiteKind, KindOfSuite] = {
-    "sts": KindOfSuite(
+KINDS: Mapping[SuiteKind, Measurement] = {
+    "sts": Measurement(
         task="semantic-similarity",
         text_columns=_PAIR_COLUMNS,
         samples=_sts_samples,
         metrics=("spearman_cosine", "pearson_cosine"),
     ),
-    "triplets": KindOfSuite(
+    "triplets": Measurement(
         task="triplet",
         text_columns=("anchor", "positive", "negative"),
         samples=_triplet_samples,
         metrics=("accuracy_cosine",),
     ),
-    "pairs": KindOfSuite(
+    "pairs": Measurement(
         task="pair-classification",
         text_columns=_PAIR_COLUMNS,
         samples=_pair_samples,
         metrics=("average_precision_cosine",),
     ),
-    "bitext": KindOfSuite(
+    "bitext": Measurement(
         task="bitext-mining",
         text_columns=_PAIR_COLUMNS,
         samples=_bitext_samples,

@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 from hf_turkembed import corpus
 from hf_turkembed.scores import Resampling, ScoreDataset
 from hf_turkembed.scoring import ScoredModel, Suite, metrics, resampling, score_models
-from hf_turkembed.scoring.suites import encode_suite, measure_suite
+from hf_turkembed.scoring.suites import encode_suites, measure_suite
 
 _RESAMPLES = 10_000
 _BATCH_SIZE = 128
@@ -46,7 +46,7 @@ def main() -> None:
     scored = ScoredModel(role="model", digest="", load=lambda: model, truncate_dims=dims, precision="float32")
 
     def measure_widths() -> None:
-        embeddings = encode_suite(model, suite, accelerator, _BATCH_SIZE)
+        (embeddings,) = encode_suites(model, [suite], accelerator, _BATCH_SIZE)
         for dim in dims:
             for sample in measure_suite(suite, embeddings, dim).values():
                 sample.statistic.measure(sample.values, sample.targets)

@@ -79,3 +79,13 @@ def test_a_metric_that_no_suite_measures_is_refused_before_any_work():
         check_requirements([Requirement(metric="accuracy", min=0.5)], kinds)
     with pytest.raises(ValueError, match="'accuracy_cosine'; the suites measure pearson_cosine, spearman_cosine"):
         check_requirements([Requirement(metric="accuracy_cosine", min=0.5, suite="sts")], kinds)
+
+
+def test_a_requirement_that_is_about_no_score_is_not_met():
+    (verdict,) = judge([Requirement(metric="spearman_cosine", min=0.1, model="student", truncate_dim=128)], SCORES)
+    assert not verdict.passed and "is about no score that was measured" in verdict.describe()
+
+
+def test_a_model_is_not_set_against_itself():
+    with pytest.raises(ValueError, match="sets `teacher` against itself"):
+        Requirement(metric="spearman_cosine", model="teacher", at_least="teacher")

@@ -140,3 +140,20 @@ def test_what_is_constant_has_no_correlation_and_one_label_no_precision():
 def test_an_unknown_metric_is_refused_by_name():
     with pytest.raises(ValueError, match="no metric 'spearman'; the metrics are embedding_similarity, triplet_accu"):
         load_metric("spearman")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_targets_that_are_not_finite_are_refused(sides, targets, bad):
+    targets = targets.copy()
+    targets[7] = bad
+    for metric in (metrics.spearman, metrics.pearson, metrics.average_precision):
+        with pytest.raises(ValueError, match="1 scores or similarities are not finite, the first is row 7"):
+            metric(np.arange(float(ROWS)), targets)
+    with pytest.raises(ValueError, match="not finite"):
+        load_metric("embedding_similarity").compute(embeddings1=sides[0], embeddings2=sides[1], scores=targets)
+
+
+@pytest.mark.parametrize("dim", [0, -3])
+def test_a_width_below_one_is_refused(sides, dim):
+    with pytest.raises(ValueError, match=f"width {dim} was asked for"):
+        metrics.first_dims(sides[0], dim)

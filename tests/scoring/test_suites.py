@@ -13,12 +13,33 @@ from sentence_transformers.util import pairwise_cos_sim
 from sklearn.metrics import average_precision_score
 from transformers import AutoModel, AutoTokenizer
 
-from hf_turkembed.scoring.suites import KINDS, encode_suite, measure_suite
+from hf_turkembed.scoring.suites import KINDS, encode_suites, measure_suite
 from inputs import load_encoder
 
 
 def encode(model, suite):
-    return encode_suite(model, suite, Accelerator(cpu=True), batch_size=2)
+    return encode_suites(model, [suite], Accelerator(cpu=True), batch_size=2)[0]
+
+
+def test_a_sentence_of_several_suites_is_encoded_once_for_each_prompt(model, suite, score, monkeypatch):
+    encoded = []
+    real = model.encode
+    monkeypatch.setattr(model, "encode", lambda texts, **kwargs: (encoded.extend(texts), real(texts, **kwargs))[1])
+    suites = [suite("sts"), suite("pairs"), suite("sts", prompt="STS", name="prompted")]
+    report = score({"teacher": model}, suites)
+    assert sorted(encoded) == sorted(TEXTS * 2)
+    assert {(entry.suite, entry.prompt) for entry in report.scores} == {
+        ("sts", None),
+        ("pairs", None),
+        ("prompted", "STS"),
+    }
+
+
+def test_without_a_prompt_the_default_one_of_the_model_stays_away(model, suite):
+    plain = encode(model, suite("sts"))
+    model.default_prompt_name = "STS"
+    np.testing.assert_allclose(encode(model, suite("sts"))[0], plain[0], atol=1e-6)
+    assert np.abs(encode(model, suite("sts", prompt="STS"))[0] - plain[0]).max() > 1e-3
 
 
 def test_each_distinct_sentence_is_encoded_once_for_all_widths(model, suite, score, monkeypatch):
@@ -90,7 +111,7 @@ def test_a_model_that_gives_nan_is_refused_with_the_text(model, suite, monkeypat
         return embeddings
 
     monkeypatch.setattr(model, "encode", overflow)
-    with pytest.raises(ValueError, match=r"suite `sts`: the model gave 1 of 6 texts .* the first is 'Kedi uyuyor\.'"):
+    with pytest.raises(ValueError, match=r"the model gave 1 of 6 texts .* the first is 'Kedi uyuyor\.'"):
         encode(model, suite("sts"))
 
 
