@@ -185,9 +185,7 @@ def _check_finite(values: NDArray[np.float64], targets: NDArray[np.float64]) -> 
     """Raise unless all numbers are finite."""
     bad = np.flatnonzero(~(np.isfinite(values) & np.isfinite(targets)))
     if bad.size:
-        raise ValueError(
-            f"{bad.size} rows hold a score or a similarity that is not finite, the first is row {bad[0]}."
-        )
+        raise ValueError(f"{bad.size} scores or similarities are not finite, the first is row {bad[0]}.")
 
 
 def _check_correlation(values: NDArray[np.float64], targets: NDArray[np.float64]) -> None:

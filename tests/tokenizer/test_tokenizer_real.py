@@ -41,16 +41,19 @@ def test_the_gemma_vocabulary_shrinks_to_half_and_turkish_gets_shorter(tmp_path)
         {language: stream(language) for language in languages},
         tmp_path / "out",
         vocab_size=131072,
-        new_tokens=24576,
-        language_weights={"tr": 0.30, "en": 0.12},
+        new_tokens=None,
+        language_weights={"tr": 0.475, "en": 0.143, "hi": 0.019, "bn": 0.0175, "es": 0.014},
         heldout=heldout,
     )
     assert (report.source_size, report.final_size) == (262145, 131072)
     assert report.kept + report.new == 131072
     assert report.unreachable_in_source == ("▁YYYY", "▁yyyy", "▁diffformul", "▁::::::::")
     changes = {row.language: row for row in report.fertility}
-    assert changes["tr"].change < -0.14
-    assert changes["tr-native"].change < -0.13
+    assert changes["tr"].change < -0.2
+    assert changes["tr-native"].change < -0.18
+    assert max(row.change for row in report.fertility) < 0.15
+    # The last new token gains about what room for it costs.
+    assert 0.8 < report.marginals.last_gain / report.marginals.last_loss < 1.5
     assert all(row.after.byte_share - row.before.byte_share < 0.001 for row in report.fertility)
     old = json.loads((SHARED / "teacher" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     new = json.loads((tmp_path / "out" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
