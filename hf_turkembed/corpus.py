@@ -68,7 +68,7 @@ def find_text_files(folder: Path, language: str) -> tuple[Path, ...]:
 def read_texts(source: TextSource, *, seed: int) -> Iterator[str]:
     """Yield the distinct texts of one language, in files' order, then columns', then the dataset's shuffled order.
 
-    Lines that are empty or not valid UTF-8 are left out; where some were not valid, their number is logged.
+    Lines that are empty, not valid UTF-8 or hold NUL are left out; where some were not valid, their number is logged.
 
     Args:
         source: What to read.
@@ -265,12 +265,16 @@ def _lines(file: Path, skip_last: int, only_last: int | None) -> Iterator[str]:
             except UnicodeDecodeError:
                 invalid += 1
                 continue
-            if text:
+            if "\x00" in text:
+                invalid += 1
+            elif text:
                 yield text
             else:
                 empty += 1
     if invalid:
-        logger.warning("%s: left out %d lines of invalid UTF-8 and %d empty ones.", file, invalid, empty)
+        logger.warning(
+            "%s: left out %d lines of invalid UTF-8 or with NUL characters and %d empty ones.", file, invalid, empty
+        )
 
 
 def _cells(column: TextColumn) -> Iterator[str]:
@@ -308,10 +312,12 @@ def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping
     rows = _stream(source) if isinstance(source, HubDataset) else _file_rows(source)
     number = 0
     for number, row in enumerate(rows, start=1):
-        if missing := [column for column in columns if row.get(column) is None]:
-            raise ValueError(
-                f"{_name(source)}, row {number}: no column {missing[0]!r}; its columns are {', '.join(map(str, row))}."
-            )
+        for column in columns:
+            if column not in row:
+                names = ", ".join(map(str, row))
+                raise ValueError(f"{_name(source)}, row {number}: no column {column!r}; its columns are {names}.")
+            if row[column] is None:
+                raise ValueError(f"{_name(source)}, row {number}: column {column!r} holds nothing, expected a value.")
         yield row
     if number == 0:
         raise ValueError(f"{_name(source)} holds no rows; expected columns {', '.join(columns)} and at least one row.")

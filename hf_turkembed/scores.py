@@ -34,7 +34,7 @@ class Score:
     model: str
     model_digest: str
     suite: str
-    # Task type in the Hub's vocabulary, such as `semantic-similarity`.
+    # Task type in the Hub's vocabulary, such as `semantic-similarity`, or where it has no word in mteb's.
     task: str
     dataset: ScoreDataset
     metric: str

@@ -36,7 +36,7 @@ class Suite:
 class Measurement:
     """How suites of one kind are measured."""
 
-    # Task type in the Hub's vocabulary.
+    # Task type, see `Score.task`.
     task: str
     # Columns of the table that hold text.
     text_columns: tuple[str, ...]

@@ -1,5 +1,6 @@
 """Counting the words of a corpus, weighing them by language, and counting tokens over them."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+logger = logging.getLogger(__name__)
+
 # Masses are integers, so that sums do not depend on their order; all together stay far below 2**53.
 TOTAL_MASS = 2**40
 
@@ -16,6 +19,7 @@ _WORD = re.compile(r" *[^ \n\r\t]+| +")
 # Off every count, for text that was not counted: a word seen once is seen again half as often (absolute discounting,
 # Ney, Essen and Kneser, 1994). Without it, words that stand once in the corpus would fill the vocabulary.
 _DISCOUNT = 0.5
+_LONGEST_WORD = 10_000
 _WORDS_PER_TEXT = 256
 _TEXTS_PER_BATCH = 256
 
@@ -48,7 +52,8 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     A word is a run of non-spaces with the spaces before it; line breaks and tabs end a word and belong to none.
     Encoding such words one by one gives the tokens that encoding the whole line gives, as long as no token holds a
     space after a letter. Memory grows with the number of distinct words, not with the text; in languages written
-    without spaces a word is a whole clause or line.
+    without spaces a word is a whole clause or line. Words of more than 10,000 characters, which are no language but
+    encoded data, are left out and their number is logged.
 
     Args:
         texts: Lines of text in their original spelling.
@@ -57,8 +62,16 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
         How often each word occurs.
     """
     counts: Counter[str] = Counter()
+    too_long = 0
     for text in texts:
-        counts.update(_WORD.findall(text))
+        words = _WORD.findall(text)
+        if len(text) > _LONGEST_WORD:
+            usable = [word for word in words if len(word) <= _LONGEST_WORD]
+            too_long += len(words) - len(usable)
+            words = usable
+        counts.update(words)
+    if too_long:
+        logger.warning("left out %d words of more than %d characters", too_long, _LONGEST_WORD)
     return counts
 
 

@@ -125,3 +125,9 @@ def test_weights_that_cannot_hold_are_refused(weights, message):
 def test_a_language_without_words_is_refused():
     with pytest.raises(ValueError, match=r"no text for \['en'\]"):
         list_words({"tr": {"ev": 1}, "en": {}})
+
+
+def test_words_that_are_no_language_are_left_out_and_counted(caplog):
+    counts = count_words(["ev " + "A" * 1_000_000 + " ev", "B" * 10_000])
+    assert counts == {"ev": 1, " ev": 1, "B" * 10_000: 1}
+    assert "left out 1 words of more than 10000 characters" in caplog.text

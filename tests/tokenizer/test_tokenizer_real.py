@@ -51,7 +51,7 @@ def test_the_gemma_vocabulary_shrinks_to_half_and_turkish_gets_shorter(tmp_path)
     changes = {row.language: row for row in report.fertility}
     assert changes["tr"].change < -0.2
     assert changes["tr-native"].change < -0.18
-    assert max(row.change for row in report.fertility) < 0.15
+    assert max(row.change for row in report.fertility) < 0.2
     # The last new token gains about what room for it costs.
     assert 0.8 < report.marginals.last_gain / report.marginals.last_loss < 1.5
     assert all(row.after.byte_share - row.before.byte_share < 0.001 for row in report.fertility)
