@@ -1,7 +1,8 @@
 """Counting, pruning, extending and checking a vocabulary, and the fertility of the result."""
 
-from hf_turkembed.tokenizer.adapting import AdaptationReport, Marginals, adapt_tokenizer
+from hf_turkembed.tokenizer.adapting import AdaptationReport, adapt_tokenizer
 from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behaviour
+from hf_turkembed.tokenizer.budget import Choice, Marginals, choose_tokens
 from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
 from hf_turkembed.tokenizer.checking import check_tokenizer
 from hf_turkembed.tokenizer.counting import (
@@ -49,6 +50,7 @@ from hf_turkembed.tokenizer.vocabulary_change import ScriptChange, VocabularyCha
 
 __all__ = [
     "AdaptationReport",
+    "Choice",
     "Derivations",
     "EncodedWords",
     "Extension",
@@ -68,6 +70,7 @@ __all__ = [
     "adapt_tokenizer",
     "build_tokenizer",
     "check_tokenizer",
+    "choose_tokens",
     "compare_fertility",
     "compare_tokenizers",
     "compare_vocabularies",

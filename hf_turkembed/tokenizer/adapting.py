@@ -9,47 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces, write_tokenizer
+from hf_turkembed.tokenizer.budget import Marginals, choose_tokens
+from hf_turkembed.tokenizer.building import build_tokenizer, write_tokenizer
 from hf_turkembed.tokenizer.checking import check_tokenizer
 from hf_turkembed.tokenizer.counting import (
-    TOTAL_MASS,
     EncodedWords,
     WordTable,
     begin_with_space,
     count_characters,
-    count_tokens,
     count_words,
     encode_words,
     list_words,
     resolve_language_weights,
     weigh_words,
 )
-from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
-from hf_turkembed.tokenizer.extending import Extension, extend_vocabulary
 from hf_turkembed.tokenizer.fertility import FertilityChange, compare_fertility, measure_fertility
-from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
-from hf_turkembed.tokenizer.selecting import select_pieces
 from hf_turkembed.tokenizer.source import SourceVocabulary, read_source
 
 logger = logging.getLogger(__name__)
-
-# New tokens, as a share of the vocabulary, from which the search for a balanced budget starts; and where it ends.
-_FIRST_GUESS = 0.3
-_CLOSE_ENOUGH = 0.1
-_MOST_GUESSES = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Marginals:
-    """Where a budget ended: as shares of the tokens that the weighted corpus cost before."""
-
-    # Tokens saved by the last new token, expected on text that was not counted; None where there is none.
-    last_gain: float | None
-    # Tokens lost by the last token that was dropped; None where none was.
-    last_loss: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +102,22 @@ def adapt_tokenizer(
     seconds: dict[str, float] = {}
     with _timed("read", seconds):
         vocabulary = read_source(source)
-    can_grow = vocabulary.settings["model"]["type"] == "BPE"
-    if not can_grow:
+    if vocabulary.settings["model"]["type"] != "BPE":
         new_tokens = _refuse_new_tokens(vocabulary, new_tokens)
     _check_size(vocabulary, vocab_size, vocab_size if new_tokens is None else new_tokens)
     with _timed("count", seconds):
         statistics = _count(vocabulary, corpus, weights)
-    choose = _choose_and_learn if can_grow else _choose
-    pieces, merges, unreachable, marginals = choose(vocabulary, statistics, vocab_size, new_tokens, seconds)
+    with _timed("choose", seconds):
+        choice = choose_tokens(
+            vocabulary,
+            statistics.encoded,
+            statistics.table,
+            statistics.characters,
+            vocab_size=vocab_size,
+            new_tokens=new_tokens,
+        )
     with _timed("write", seconds):
-        tokenizer = build_tokenizer(vocabulary, pieces, merges)
+        tokenizer = build_tokenizer(vocabulary, choice.pieces, choice.merges)
         output.mkdir(parents=True, exist_ok=True)
         write_tokenizer(output, tokenizer, vocabulary)
     with _timed("check", seconds):
@@ -142,20 +126,20 @@ def adapt_tokenizer(
     with _timed("measure", seconds):
         before = measure_fertility(vocabulary.tokenizer, heldout)
         fertility = compare_fertility(before, measure_fertility(tokenizer, heldout))
-    kept = len(set(pieces).intersection(vocabulary.pieces))
+    kept = len(set(choice.pieces).intersection(vocabulary.pieces))
     source_size = vocabulary.tokenizer.get_vocab_size()
     return AdaptationReport(
         source_size=source_size,
-        final_size=len(pieces),
+        final_size=len(choice.pieces),
         kept=kept,
-        new=len(pieces) - kept,
+        new=len(choice.pieces) - kept,
         dropped=source_size - kept,
-        unreachable_in_source=unreachable,
+        unreachable_in_source=choice.unreachable,
         words=statistics.words,
         distinct_words=len(statistics.table.words),
         language_weights=weights,
         fertility=fertility,
-        marginals=marginals,
+        marginals=choice.marginals,
         seconds=seconds,
     )
 
@@ -172,27 +156,6 @@ class _Statistics:
     table: WordTable
     # The same words as the source cuts them.
     encoded: EncodedWords
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pruning:
-    """Which source tokens can be used, and in which order they go."""
-
-    # Usable tokens before any removal, shape (tokens,).
-    usable: NDArray[np.bool_]
-    removals: Removals
-    # Tokens that no text produces.
-    unreachable: tuple[str, ...]
-
-    def losses(self, vocab_size: int) -> NDArray[np.int64]:
-        """Return what room for the first, second, ... new token costs in a vocabulary of a size."""
-        surplus = int(self.usable.sum()) - vocab_size
-        free = np.zeros(max(0, -surplus), dtype=np.int64)
-        return np.concatenate([free, self.removals.losses[max(0, surplus) :]])
-
-
-# Tokens by id, merges in order, tokens of the source that no text produces, and where the budget ended.
-_Choice = tuple[list[str], list[tuple[str, str]], tuple[str, ...], Marginals]
 
 
 def _check_request(
@@ -242,124 +205,6 @@ def _check_size(source: SourceVocabulary, vocab_size: int, new_tokens: int) -> N
             f"`vocab_size`={vocab_size} with `new_tokens`={new_tokens} keeps {vocab_size - new_tokens} source tokens; "
             f"the source has only {possible} to keep. Lower `vocab_size` or raise `new_tokens`."
         )
-
-
-def _choose_and_learn(
-    source: SourceVocabulary,
-    statistics: _Statistics,
-    vocab_size: int,
-    new_tokens: int | None,
-    seconds: dict[str, float],
-) -> _Choice:
-    """Choose the tokens of a BPE that stay, and learn new ones."""
-    with _timed("prune", seconds):
-        pruning = _plan_pruning(source, statistics)
-    with _timed("extend", seconds):
-        if new_tokens is None:
-            new_tokens = _balance(source, statistics.table, pruning, vocab_size)
-        pieces, merges, marginals = _fill(source, statistics.table, pruning, vocab_size, new_tokens)
-    return pieces, merges, pruning.unreachable, marginals
-
-
-def _choose(
-    source: SourceVocabulary,
-    statistics: _Statistics,
-    vocab_size: int,
-    new_tokens: int | None,
-    seconds: dict[str, float],
-) -> _Choice:
-    """Choose the tokens of a Unigram or a WordPiece that stay."""
-    masses = count_tokens(statistics.encoded, statistics.table.masses, len(source.pieces))
-    with _timed("prune", seconds):
-        selection = select_pieces(source, masses, statistics.characters, vocab_size)
-    return list(selection.pieces), [], selection.unreachable, Marginals(last_gain=None, last_loss=None)
-
-
-def _plan_pruning(source: SourceVocabulary, statistics: _Statistics) -> _Pruning:
-    """Order the removals of source tokens."""
-    derivations = find_derivations(source.pieces, rank_merges(source.merges), source.pinned | source.discarded)
-    masses = count_tokens(statistics.encoded, statistics.table.masses, len(source.pieces))
-    unusable = find_unusable(source, derivations)
-    protected = find_protected(source, statistics.characters)
-    return _Pruning(
-        usable=~unusable,
-        removals=order_removals(derivations.parents, masses, protected, unusable),
-        unreachable=tuple(source.pieces[index] for index in derivations.unreachable),
-    )
-
-
-def _balance(source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int) -> int:
-    """Find the number of new tokens at which the next one gains as much as making room for it loses.
-
-    What a merge gains depends a little on what else was dropped, so the search goes on from what it found until it
-    finds about the same.
-    """
-    costs = pruning.losses(vocab_size)
-    least = max(0, vocab_size - int(pruning.usable.sum()))
-    found = max(least, min(int(_FIRST_GUESS * vocab_size), len(costs)))
-    for _ in range(_MOST_GUESSES):
-        guess = found
-        found = max(least, len(_learn(source, table, *_prune(source, pruning, vocab_size, guess), costs).merges))
-        logger.info("with room for %d new tokens, %d are worth their room", guess, found)
-        if abs(found - guess) <= _CLOSE_ENOUGH * guess:
-            break
-    return found
-
-
-def _prune(
-    source: SourceVocabulary, pruning: _Pruning, vocab_size: int, new_tokens: int
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Drop source tokens until there is room for the new ones; return the tokens and merges that stay."""
-    usable = int(pruning.usable.sum())
-    size = vocab_size - new_tokens
-    if size > usable:
-        raise ValueError(
-            f"{size} source tokens are needed beside {new_tokens} new ones, but only {usable} can be used; "
-            "lower `vocab_size` or give more text."
-        )
-    if usable - size > len(pruning.removals.ids):
-        raise ValueError(
-            f"{usable - size} tokens must be dropped, but only {len(pruning.removals.ids)} of {usable} can be: the "
-            "others are special, single characters or parts of such; raise `vocab_size` or lower `new_tokens`."
-        )
-    alive = pruning.usable.copy()
-    alive[pruning.removals.ids[: usable - size]] = False
-    pieces = [source.pieces[index] for index in np.flatnonzero(alive)]
-    return pieces, keep_merges(source.merges, set(pieces))
-
-
-def _fill(
-    source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int, new_tokens: int
-) -> tuple[list[str], list[tuple[str, str]], Marginals]:
-    """Prune, extend, and prune less for as long as the corpus yields too few new tokens."""
-    while True:
-        pieces, merges = _prune(source, pruning, vocab_size, new_tokens)
-        learnt = _learn(source, table, pieces, merges, np.zeros(new_tokens, dtype=np.int64))
-        if len(learnt.merges) == new_tokens:
-            made = [left + right for left, right in learnt.merges]
-            removed = int(pruning.usable.sum()) - len(pieces)
-            marginals = Marginals(
-                last_gain=learnt.gains[-1] / TOTAL_MASS if learnt.gains else None,
-                last_loss=int(pruning.removals.losses[removed - 1]) / TOTAL_MASS if removed else None,
-            )
-            return order_pieces(source, pieces + made), merges + learnt.merges, marginals
-        logger.warning("the corpus yields %d of %d new tokens; dropping fewer instead", len(learnt.merges), new_tokens)
-        new_tokens = len(learnt.merges)
-
-
-def _learn(
-    source: SourceVocabulary,
-    table: WordTable,
-    pieces: list[str],
-    merges: list[tuple[str, str]],
-    costs: NDArray[np.int64],
-) -> Extension:
-    """Encode the corpus with the pruned vocabulary and learn further merges."""
-    if not len(costs):
-        return Extension(merges=[], gains=[])
-    pruned: Tokenizer = build_tokenizer(source, pieces, merges)
-    encoded = encode_words(pruned, table.words, source.separator)
-    return extend_vocabulary(pieces, merges, source.pinned, encoded, table.discounted, costs=costs)
 
 
 def _refuse_new_tokens(source: SourceVocabulary, new_tokens: int | None) -> int:

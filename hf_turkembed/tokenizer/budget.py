@@ -1,0 +1,191 @@
+"""The budget of a vocabulary: which source tokens stay, and how many new ones are worth their room."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_turkembed.tokenizer.building import build_tokenizer, order_pieces
+from hf_turkembed.tokenizer.counting import TOTAL_MASS, EncodedWords, WordTable, count_tokens, encode_words
+from hf_turkembed.tokenizer.derivations import find_derivations, rank_merges
+from hf_turkembed.tokenizer.extending import Extension, extend_vocabulary
+from hf_turkembed.tokenizer.pruning import Removals, find_protected, find_unusable, keep_merges, order_removals
+from hf_turkembed.tokenizer.selecting import select_pieces
+from hf_turkembed.tokenizer.source import SourceVocabulary
+
+logger = logging.getLogger(__name__)
+
+# New tokens, as a share of the vocabulary, from which the search for a balanced budget starts; and where it ends.
+_FIRST_GUESS = 0.3
+_CLOSE_ENOUGH = 0.1
+_MOST_GUESSES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marginals:
+    """Where a budget ended: as shares of the tokens that the weighted corpus cost before."""
+
+    # Tokens saved by the last new token, expected on text that was not counted; None where there is none.
+    last_gain: float | None
+    # Tokens lost by the last token that was dropped; None where none was.
+    last_loss: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The tokens of the result."""
+
+    # Tokens by id.
+    pieces: list[str]
+    # Pairs of tokens in the order in which they are tried; none for a Unigram or a WordPiece.
+    merges: list[tuple[str, str]]
+    # Tokens of the source that no text produces.
+    unreachable: tuple[str, ...]
+    marginals: Marginals
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pruning:
+    """Which source tokens can be used, and in which order they go."""
+
+    # Usable tokens before any removal, shape (tokens,).
+    usable: NDArray[np.bool_]
+    removals: Removals
+    # Tokens that no text produces.
+    unreachable: tuple[str, ...]
+
+    def losses(self, vocab_size: int) -> NDArray[np.int64]:
+        """Return what room for the first, second, ... new token costs in a vocabulary of a size."""
+        surplus = int(self.usable.sum()) - vocab_size
+        free = np.zeros(max(0, -surplus), dtype=np.int64)
+        return np.concatenate([free, self.removals.losses[max(0, surplus) :]])
+
+
+def choose_tokens(
+    source: SourceVocabulary,
+    encoded: EncodedWords,
+    table: WordTable,
+    characters: Mapping[str, Counter[str]],
+    *,
+    vocab_size: int,
+    new_tokens: int | None,
+) -> Choice:
+    """Choose the source tokens that stay and, for a BPE, learn new ones.
+
+    Args:
+        source: The source vocabulary.
+        encoded: The words of the corpus as the source cuts them.
+        table: The same words, weighted.
+        characters: Per language, how often each character occurs in its distinct words.
+        vocab_size: Tokens of the result.
+        new_tokens: Tokens to learn; None for as many as gain more than their room costs. 0 where the source is no BPE.
+
+    Returns:
+        Exactly `vocab_size` tokens.
+
+    Raises:
+        ValueError: The size cannot be reached.
+    """
+    masses = count_tokens(encoded, table.masses, len(source.pieces))
+    if source.settings["model"]["type"] != "BPE":
+        selection = select_pieces(source, masses, characters, vocab_size)
+        marginals = Marginals(last_gain=None, last_loss=None)
+        return Choice(pieces=list(selection.pieces), merges=[], unreachable=selection.unreachable, marginals=marginals)
+    pruning = _plan_pruning(source, masses, characters)
+    if new_tokens is None:
+        new_tokens = _balance(source, table, pruning, vocab_size)
+    return _fill(source, table, pruning, vocab_size, new_tokens)
+
+
+def _plan_pruning(
+    source: SourceVocabulary, masses: NDArray[np.int64], characters: Mapping[str, Counter[str]]
+) -> _Pruning:
+    """Order the removals of source tokens."""
+    derivations = find_derivations(source.pieces, rank_merges(source.merges), source.pinned | source.discarded)
+    unusable = find_unusable(source, derivations)
+    protected = find_protected(source, characters)
+    return _Pruning(
+        usable=~unusable,
+        removals=order_removals(derivations.parents, masses, protected, unusable),
+        unreachable=tuple(source.pieces[index] for index in derivations.unreachable),
+    )
+
+
+def _balance(source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int) -> int:
+    """Find the number of new tokens at which the next one gains as much as making room for it loses.
+
+    What a merge gains depends a little on what else was dropped, so the search goes on from what it found until it
+    finds about the same.
+    """
+    costs = pruning.losses(vocab_size)
+    least = max(0, vocab_size - int(pruning.usable.sum()))
+    found = max(least, min(int(_FIRST_GUESS * vocab_size), len(costs)))
+    for _ in range(_MOST_GUESSES):
+        guess = found
+        found = max(least, len(_learn(source, table, *_prune(source, pruning, vocab_size, guess), costs).merges))
+        logger.info("with room for %d new tokens, %d are worth their room", guess, found)
+        if abs(found - guess) <= _CLOSE_ENOUGH * guess:
+            break
+    return found
+
+
+def _prune(
+    source: SourceVocabulary, pruning: _Pruning, vocab_size: int, new_tokens: int
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Drop source tokens until there is room for the new ones; return the tokens and merges that stay."""
+    usable = int(pruning.usable.sum())
+    size = vocab_size - new_tokens
+    if size > usable:
+        raise ValueError(
+            f"{size} source tokens are needed beside {new_tokens} new ones, but only {usable} can be used; "
+            "lower `vocab_size` or give more text."
+        )
+    if usable - size > len(pruning.removals.ids):
+        raise ValueError(
+            f"{usable - size} tokens must be dropped, but only {len(pruning.removals.ids)} of {usable} can be: the "
+            "others are special, single characters or parts of such; raise `vocab_size` or lower `new_tokens`."
+        )
+    alive = pruning.usable.copy()
+    alive[pruning.removals.ids[: usable - size]] = False
+    pieces = [source.pieces[index] for index in np.flatnonzero(alive)]
+    return pieces, keep_merges(source.merges, set(pieces))
+
+
+def _fill(source: SourceVocabulary, table: WordTable, pruning: _Pruning, vocab_size: int, new_tokens: int) -> Choice:
+    """Prune, extend, and prune less for as long as the corpus yields too few new tokens."""
+    while True:
+        pieces, merges = _prune(source, pruning, vocab_size, new_tokens)
+        learnt = _learn(source, table, pieces, merges, np.zeros(new_tokens, dtype=np.int64))
+        if len(learnt.merges) == new_tokens:
+            made = [left + right for left, right in learnt.merges]
+            removed = int(pruning.usable.sum()) - len(pieces)
+            marginals = Marginals(
+                last_gain=learnt.gains[-1] / TOTAL_MASS if learnt.gains else None,
+                last_loss=int(pruning.removals.losses[removed - 1]) / TOTAL_MASS if removed else None,
+            )
+            return Choice(
+                pieces=order_pieces(source, pieces + made),
+                merges=merges + learnt.merges,
+                unreachable=pruning.unreachable,
+                marginals=marginals,
+            )
+        logger.warning("the corpus yields %d of %d new tokens; dropping fewer instead", len(learnt.merges), new_tokens)
+        new_tokens = len(learnt.merges)
+
+
+def _learn(
+    source: SourceVocabulary,
+    table: WordTable,
+    pieces: list[str],
+    merges: list[tuple[str, str]],
+    costs: NDArray[np.int64],
+) -> Extension:
+    """Encode the corpus with the pruned vocabulary and learn further merges."""
+    if not len(costs):
+        return Extension(merges=[], gains=[])
+    pruned = build_tokenizer(source, pieces, merges)
+    encoded = encode_words(pruned, table.words, source.separator)
+    return extend_vocabulary(pieces, merges, source.pinned, encoded, table.discounted, costs=costs)
