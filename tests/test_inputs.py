@@ -6,7 +6,7 @@ import pytest
 from samples import MATRYOSHKA_DIMS
 
 from hf_turkembed.recipe import load_recipe
-from inputs import check_local_data, check_topology
+from inputs import check_local_data, check_topology, find_columns
 from score import choose_widths
 
 STAGE = "{source: '{data_root}/sts.tsv', columns: [sentence1, sentence2, score], expected_rows: 2}"
@@ -55,6 +55,45 @@ def test_a_corpus_without_a_usable_line_stops_before_any_step(recipe, tmp_path):
     (tmp_path / "corpus" / "tr.txt").write_bytes(b"\n\xff\n")
     with pytest.raises(ValueError, match="`tr` has no usable text"):
         check_local_data(recipe(), ("embed",))
+
+
+def table(**changes):
+    content = {"source": "{data_root}/pairs", "files": "en-{language}.tsv", "column": "2", **changes}
+    return ", ".join(f"{key}: '{value}'" for key, value in content.items())
+
+
+def test_columns_of_tables_are_found_by_language(recipe, tmp_path):
+    (tmp_path / "pairs").mkdir()
+    for name in ("en-tr.tsv", "en-de.tsv"):
+        (tmp_path / "pairs" / name).write_text("a cat\tbir kedi\n")
+    tables = f"[{{{table()}}}, {{{table(files='en-*.tsv', column='1', language='en')}}}]"
+    config = recipe("embed.corpus.languages=[tr, en, fr]", f"embed.corpus.tables={tables}").embed.corpus
+    found = {
+        language: [(column.file.name, column.column) for column in find_columns(recipe(), config, language)]
+        for language in config.languages
+    }
+    assert found == {"tr": [("en-tr.tsv", "2")], "en": [("en-de.tsv", "1"), ("en-tr.tsv", "1")], "fr": []}
+
+
+def test_a_table_of_one_language_has_to_be_there(recipe, tmp_path):
+    (tmp_path / "pairs").mkdir()
+    tables = f"[{{{table(files='nli.tsv', language='tr')}}}]"
+    config = recipe(f"embed.corpus.tables={tables}").embed.corpus
+    with pytest.raises(FileNotFoundError, match=r"pairs holds no file 'nli\.tsv', which the corpus names for `tr`"):
+        list(find_columns(recipe(), config, "tr"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"language": "tr"}, "has to stand in its name as {language}"),
+        ({"files": "x.tsv"}, "has to stand in its name as {language}"),
+        ({"files": "x.tsv", "language": "de"}, r"`tables` names \['de'\], which `languages` does not"),
+    ],
+)
+def test_a_table_whose_language_is_not_clear_is_refused(recipe, changes, message):
+    with pytest.raises(ValueError, match=message):
+        recipe(f"embed.corpus.tables=[{{{table(**changes)}}}]")
 
 
 def folder(tmp_path, name, dims):
