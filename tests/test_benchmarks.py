@@ -31,3 +31,22 @@ def test_scoring_is_timed_beside_encoding_and_beside_scipy(gemma, tmp_path, monk
     assert "30 pairs, 34 distinct sentences" in text and "10,000 resamples of 30 pairs" in text
     for name in ("encoding the distinct sentences once", "the suite at 2 widths", "ours", "scipy, vectorised"):
         assert name in text
+
+
+def test_the_frontier_has_a_row_for_every_weight_and_every_size(gemma, tmp_path, monkeypatch, capsys):
+    for language, words in {"tr": "evler kitaplar", "en": "houses books", "de": "Häuser Bücher"}.items():
+        (tmp_path / f"{language}.txt").write_text("\n".join(f"{words} {n}" for n in range(30)), encoding="utf-8")
+    corpus = f"{{languages: [tr, en, de], folders: ['{tmp_path}']}}"
+    (tmp_path / "recipe.yaml").write_text(
+        f"output_dir: {tmp_path}/out\nseed: 1\nsteps: [tokenizer]\ntokenizer:\n  source: {gemma}\n  vocab_size: 380\n"
+        f"  language_weights: {{tr: 0.5}}\n  corpus: {corpus}\n  heldout: {corpus}\n"
+    )
+    path = ROOT / "recipes/ablations/tokenizer_frontier.py"
+    text = run(path, monkeypatch, capsys, tmp_path / "recipe.yaml", "--weights", 0.3, 0.8, "--rows", 10)
+    assert [line.split("|")[1].strip() for line in text.splitlines() if "%" in line] == [
+        "weight 0.3",
+        "weight 0.8",
+        "10 texts",
+        "all texts",
+    ]
+    assert (tmp_path / "out" / "frontier.png").stat().st_size > 10_000
