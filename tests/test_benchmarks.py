@@ -33,6 +33,7 @@ def test_scoring_is_timed_beside_encoding_and_beside_scipy(gemma, tmp_path, monk
         assert name in text
 
 
+@pytest.mark.slow
 def test_the_frontier_has_a_row_for_every_weight_and_every_size(gemma, tmp_path, monkeypatch, capsys):
     for language, words in {"tr": "evler kitaplar", "en": "houses books", "de": "Häuser Bücher"}.items():
         (tmp_path / f"{language}.txt").write_text("\n".join(f"{words} {n}" for n in range(30)), encoding="utf-8")
