@@ -1,7 +1,6 @@
 """Who imports whom: data flows one way."""
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
@@ -74,9 +73,3 @@ def test_only_the_hub_module_writes_to_the_network():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
         assert not called & writers or path.relative_to(PACKAGE).as_posix() == "publishing/hub.py", path
-
-
-def test_importing_the_package_brings_in_only_what_registration_needs():
-    code = "import sys, hf_turkembed; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"sentence_transformers", "datasets", "mteb", "matplotlib", "peft", "evaluate", "typer"} & set(loaded)

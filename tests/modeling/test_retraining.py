@@ -18,21 +18,36 @@ RETRAIN = """
 import sys
 import torch
 from sentence_transformers import SentenceTransformer
+from transformers import AutoModel
 
-source, target, trust, *texts = sys.argv[1:]
-model = SentenceTransformer(source, device="cpu", trust_remote_code=trust == "True")
-optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-model(model.preprocess(texts))["sentence_embedding"][:, :4].sum().backward()
-optimizer.step()
-model.save_pretrained(target)
+source, without_code, with_code, *texts = sys.argv[1:]
+
+def train_further(target, trust):
+    model = SentenceTransformer(source, device="cpu", trust_remote_code=trust)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    model(model.preprocess(texts))["sentence_embedding"][:, :4].sum().backward()
+    optimizer.step()
+    model.save_pretrained(target)
+
+train_further(without_code, False)
+try:
+    AutoModel.from_pretrained(without_code, trust_remote_code=True)
+except OSError as error:
+    print(error)
+# From here on the whole process knows the repo's code.
+train_further(with_code, True)
 assert not [name for name in sys.modules if name.startswith("hf_turkembed")]
 """
 
 
-def retrain(source, target, trust):
-    command = [sys.executable, "-c", RETRAIN, str(source), str(target), str(trust), *TEXTS]
+@pytest.fixture(scope="module")
+def retrained(gemma, tmp_path_factory):
+    """Folders of a model trained further without the repo's code and with it, and what the process printed."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("without_code", "with_code")]
+    command = [sys.executable, "-c", RETRAIN, str(gemma), *map(str, folders), *TEXTS]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    return *folders, done.stdout
 
 
 def embeddings(folder, dim, **settings):
@@ -41,22 +56,22 @@ def embeddings(folder, dim, **settings):
         return AutoModel.from_pretrained(folder, truncate_dim=dim, **settings)(**batch).pooler_output
 
 
-def test_trained_further_with_its_code_it_loads_the_same_in_every_way(gemma, tmp_path):
-    retrain(gemma, tmp_path, trust=True)
-    verification = verify_folder(tmp_path)
+def test_trained_further_with_its_code_it_loads_the_same_in_every_way(gemma, retrained):
+    _, folder, _ = retrained
+    verification = verify_folder(folder)
     assert verification.passed, verification.describe_failures()
     before = SentenceTransformer(str(gemma), device="cpu").encode(list(TEXTS))
-    assert np.abs(before - SentenceTransformer(str(tmp_path), device="cpu").encode(list(TEXTS))).max() > 1e-3
+    assert np.abs(before - SentenceTransformer(str(folder), device="cpu").encode(list(TEXTS))).max() > 1e-3
 
 
-def test_trained_further_without_its_code_it_loads_the_same_in_all_ways_that_need_none(gemma, tmp_path):
-    retrain(gemma, tmp_path, trust=False)
-    model = SentenceTransformer(str(tmp_path), device="cpu")
+def test_trained_further_without_its_code_it_loads_the_same_in_all_ways_that_need_none(retrained):
+    folder, *_ = retrained
+    model = SentenceTransformer(str(folder), device="cpu")
     for dim in MATRYOSHKA_DIMS:
         plain = torch.tensor(model.encode(list(TEXTS), normalize_embeddings=True, truncate_dim=dim))
-        torch.testing.assert_close(embeddings(tmp_path, dim), plain, atol=1e-6, rtol=0)
-    # The repo's own code stayed behind: to ask for it is an error that names the file, not another embedding.
-    load = "AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)"
-    code = f"import sys; from transformers import AutoModel; {load}"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "modeling_matryoshka_gemma3.py" in done.stderr
+        torch.testing.assert_close(embeddings(folder, dim), plain, atol=1e-6, rtol=0)
+
+
+def test_code_that_stayed_behind_is_named_when_it_is_asked_for(retrained):
+    folder, _, printed = retrained
+    assert str(folder) in printed and "modeling_matryoshka_gemma3.py" in printed
