@@ -22,7 +22,7 @@ install-dev: .venv/installed-dev
 	touch $@
 
 demo: install
-	$(BIN)/python recipes/sandbox/demo.py
+	$(BIN)/python recipes/demo.py
 
 test: install-dev
 	$(BIN)/python -m pytest -m "not slow"

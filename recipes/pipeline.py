@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -33,18 +34,23 @@ def main() -> None:
     arguments = parser.parse_args()
     start_logging()
     with clear_errors():
-        recipe = load_recipe(arguments.recipe, arguments.overrides)
-        check_external_inputs(recipe)
-        check_local_data(recipe, recipe.steps)
-        topology = topology_file(recipe)
-        for step in recipe.steps:
-            command = step_command(step, topology, [str(arguments.recipe), *arguments.overrides])
-            if arguments.dry_run:
-                logger.info("%s: %s", step, " ".join(command))
-            elif step_is_done(recipe, step):
-                logger.info("%s: already done, skipped", step)
-            else:
-                run_step(step, command, use_cpu=bool(yaml.safe_load(topology.read_text())["use_cpu"]))
+        run(arguments.recipe, arguments.overrides, dry_run=arguments.dry_run)
+
+
+def run(path: Path, overrides: Sequence[str] = (), *, dry_run: bool = False) -> None:
+    """Run the steps of a recipe that are not done yet, or only say with which commands."""
+    recipe = load_recipe(path, overrides)
+    check_external_inputs(recipe)
+    check_local_data(recipe, recipe.steps)
+    topology = topology_file(recipe)
+    for step in recipe.steps:
+        command = step_command(step, topology, [str(path), *overrides])
+        if dry_run:
+            logger.info("%s: %s", step, " ".join(command))
+        elif step_is_done(recipe, step):
+            logger.info("%s: already done, skipped", step)
+        else:
+            run_step(step, command, use_cpu=bool(yaml.safe_load(topology.read_text())["use_cpu"]))
 
 
 def topology_file(recipe: Recipe) -> Path:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -14,8 +13,9 @@ import yaml
 from huggingface_hub import ModelCard
 from legacy_gte import write_legacy_gte
 from samples import ROOT
+from scripts import run_script
 
-from hf_turkembed import record
+from hf_turkembed import cli, record
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.scores import read_scores
 
@@ -41,18 +41,12 @@ def run(command, folder, **settings):
 
 
 @pytest.fixture
-def script(monkeypatch, caplog, capsys):
-    """Run a script of recipes/ in this process: what it logged and printed, and how it ended."""
+def script(caplog, capsys):
+    """Run a script of recipes/ in this process: how it ended, and what it logged and printed."""
 
     def start(name, folder, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        code = None
         with caplog.at_level("INFO"):
-            try:
-                runpy.run_path(str(ROOT / "recipes" / f"{name}.py"), run_name="__main__")
-            except SystemExit as stop:
-                code = stop.code
+            code = run_script(name, *arguments, folder=folder)
         return code, caplog.text, capsys.readouterr().out
 
     return start
@@ -60,31 +54,32 @@ def script(monkeypatch, caplog, capsys):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The folder in which the demo ran, and what it printed the first and the second time."""
+    """The folder in which the demo ran, and what it printed."""
     folder = tmp_path_factory.mktemp("demo")
-    done = [run([sys.executable, str(ROOT / "recipes/sandbox/demo.py")], folder) for _ in range(2)]
-    for result in done:
-        assert result.returncode == 0, result.stderr[-3000:]
+    result = run([sys.executable, str(ROOT / "recipes/demo.py")], folder)
+    assert result.returncode == 0, result.stderr[-3000:]
     # The README names it on the Hub; a folder of that name comes first.
     write_legacy_gte(folder / "Alibaba-NLP" / "gte-multilingual-base")
-    return folder, *done
+    return folder, result.stdout
 
 
 def test_the_demo_ends_with_scores_parameters_times_the_outbox_and_a_snippet_that_ran(demo):
-    _, first, _ = demo
+    _, printed = demo
     for model in ("teacher", "cloned", "distilled", "nli", "fine-tuned"):
-        row = re.search(rf"^{model}((?: +0\.\d{{3}}){{3}})$", first.stdout, flags=re.MULTILINE)
+        row = re.search(rf"^{model}((?: +0\.\d{{3}}){{3}})$", printed, flags=re.MULTILINE)
         assert row is not None and all(float(value) > 0.5 for value in row[1].split())
-    assert "made up" in first.stdout and "parameters: teacher" in first.stdout
+    assert "made up" in printed and "parameters: teacher" in printed
     for name in ("magibu distill", "turkembed finetune-nli", "outbox/datasets/sandbox/magibu-sandbox-vectors"):
-        assert name in first.stdout
-    assert "(3, 64) tensor([[1.0000" in first.stdout
+        assert name in printed
+    assert "(3, 64) tensor([[1.0000" in printed
 
 
-def test_the_second_run_skips_every_step_and_says_so(demo):
-    *_, second = demo
-    skipped = re.findall(r"^(\w+): already done, skipped$", second.stderr, flags=re.MULTILINE)
-    assert skipped == [
+def test_the_second_run_skips_every_step_and_says_so(demo, script):
+    folder, _ = demo
+    for name in ("magibu", "turkembed"):
+        code, log, _ = script("pipeline", folder, ROOT / f"recipes/sandbox/{name}.yaml")
+        assert code is None
+    assert re.findall(r"(\w+): already done, skipped$", log, flags=re.MULTILINE) == [
         "sandbox",
         "tokenizer",
         "clone",
@@ -96,11 +91,11 @@ def test_the_second_run_skips_every_step_and_says_so(demo):
         "score",
         "publish",
     ]
-    assert "running" not in second.stderr
+    assert "running" not in log
 
 
 def test_every_published_folder_holds_its_record_and_a_card_without_leaks(demo):
-    folder, *_ = demo
+    folder, _ = demo
     repos = [path.parent for path in (folder / "outbox").rglob("README.md")]
     assert len(repos) == 4
     for repo in repos:
@@ -115,7 +110,7 @@ def test_every_published_folder_holds_its_record_and_a_card_without_leaks(demo):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_sandbox_scores_stand_in_the_card_and_never_in_its_model_index(demo, name):
-    folder, *_ = demo
+    folder, _ = demo
     card = ModelCard.load(folder / "outbox" / name / "README.md")
     assert "model-index" not in card.data.to_dict() and "eval_results" not in card.data.to_dict()
     assert "made up by the sandbox grammar" in card.text
@@ -124,7 +119,7 @@ def test_sandbox_scores_stand_in_the_card_and_never_in_its_model_index(demo, nam
 
 
 def test_a_step_names_its_inputs_by_digest_and_its_scores_by_theirs(demo):
-    folder, *_ = demo
+    folder, _ = demo
     run_folder = folder / "output/sandbox/magibu"
     scored = record.read_provenance(run_folder / "score")
     assert scored.observed.outputs["scores.json"] == record.digest_file(run_folder / "score/scores.json")
@@ -132,7 +127,7 @@ def test_a_step_names_its_inputs_by_digest_and_its_scores_by_theirs(demo):
 
 
 def test_the_published_tokenizer_holds_its_report_and_the_map_of_its_ids(demo):
-    folder, *_ = demo
+    folder, _ = demo
     repo = folder / "outbox/sandbox/magibu-sandbox-tokenizer"
     outputs = record.read_provenance(repo).observed.outputs
     assert outputs == {name: record.digest_file(repo / name) for name in ("id_map.json", "tokenizer_report.json")}
@@ -147,7 +142,7 @@ def test_the_published_tokenizer_holds_its_report_and_the_map_of_its_ids(demo):
 
 @pytest.mark.slow
 def test_a_published_repo_that_was_removed_is_published_again(demo):
-    folder, *_ = demo
+    folder, _ = demo
     moved = (folder / "outbox/sandbox/turkembed-sandbox").rename(folder / "moved")
     recipe = str(ROOT / "recipes/sandbox/turkembed.yaml")
     result = run([sys.executable, str(ROOT / "recipes/pipeline.py"), recipe], folder)
@@ -158,30 +153,42 @@ def test_a_published_repo_that_was_removed_is_published_again(demo):
 
 
 def test_a_changed_key_is_refused_before_any_work(demo, script):
-    folder, *_ = demo
+    folder, _ = demo
     recipe = ROOT / "recipes/sandbox/magibu.yaml"
     code, *_ = script("pipeline", folder, recipe, "tokenizer.vocab_size=4000")
     assert "holds another run of `tokenizer`" in code and "recipe.vocab_size: 4608 -> 4000" in code
 
 
 @pytest.mark.parametrize("snippet", blocks("python"), ids=lambda text: text.split("\n")[0])
-def test_a_snippet_of_the_readme_runs(demo, snippet):
-    folder, *_ = demo
-    result = run([sys.executable, "-c", snippet], folder)
-    assert result.returncode == 0, result.stderr[-2000:]
+def test_a_snippet_of_the_readme_runs(demo, snippet, monkeypatch):
+    folder, _ = demo
+    monkeypatch.chdir(folder)
+    exec(compile(snippet, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "hf-turkembed " in c])
-def test_a_command_of_the_readme_runs(demo, command):
-    folder, *_ = demo
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("hf-turkembed ")])
+def test_a_command_of_the_readme_runs(demo, command, monkeypatch, capsys):
+    folder, _ = demo
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+    assert printed.out.strip()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "| hf-turkembed " in c])
+def test_a_command_of_the_readme_that_reads_from_a_pipe_runs(demo, command):
+    folder, _ = demo
     result = run(["bash", "-c", f"set -euo pipefail; {command}"], folder)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert result.stdout.strip()
+    assert len(json.loads(result.stdout)) == 32
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "recipes/" in c])
 def test_a_run_that_the_readme_names_is_planned(demo, command, script):
-    folder, *_ = demo
+    folder, _ = demo
     words = shlex.split(command.replace("DIR", str(folder)))
     (folder / "data").mkdir(exist_ok=True)
     path = next(word for word in words if re.fullmatch(r"recipes/\w+\.py", word))
@@ -239,29 +246,26 @@ def test_the_full_recipes_have_the_papers_settings():
 @pytest.mark.parametrize(
     "step", ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "score", "publish", "pipeline")
 )
-def test_every_script_has_help(step, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [f"{step}.py", "--help"])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(ROOT / "recipes" / f"{step}.py"), run_name="__main__")
-    assert stop.value.code == 0
+def test_every_script_has_help(step, capsys):
+    assert run_script(step, "--help") == 0
     text = capsys.readouterr().out
     assert "section.key=value" in text and "--dry-run" in text
 
 
 def test_a_dry_run_prints_the_identity_and_writes_nothing(demo, script):
-    folder, *_ = demo
+    folder, _ = demo
     before = sorted(path.name for path in (folder / "output/sandbox/magibu").iterdir())
     *_, printed = script("clone", folder, ROOT / "recipes/sandbox/magibu.yaml", "--dry-run")
     assert json.loads(printed)["step"] == "clone"
     assert sorted(path.name for path in (folder / "output/sandbox/magibu").iterdir()) == before
 
 
-def test_a_misspelt_key_stops_the_script_with_one_line(tmp_path):
+def test_a_misspelt_key_stops_the_script_with_one_line(script, tmp_path):
     content = yaml.safe_load((ROOT / "recipes/sandbox/magibu.yaml").read_text())
     content["distill"]["leaning_rate"] = content["distill"].pop("learning_rate")
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(content))
-    result = run([sys.executable, str(ROOT / "recipes/distill.py"), str(path)], tmp_path)
-    assert result.returncode == 1 and result.stderr.count("\n") == 1
-    assert "unknown key 'leaning_rate' in `distill`; did you mean 'learning_rate'?" in result.stderr
+    message, log, printed = script("distill", tmp_path, path)
+    assert "unknown key 'leaning_rate' in `distill`; did you mean 'learning_rate'?" in message
+    assert (message.count("\n"), log, printed) == (0, "", "")
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]

@@ -1,6 +1,6 @@
 """Run the main job on the sandbox, show what came out, and load it.
 
-python recipes/sandbox/demo.py
+python recipes/demo.py
 """
 
 import os
@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pipeline
 from hf_turkembed.record import read_provenance
 from hf_turkembed.scores import Score, read_scores
+from inputs import clear_errors, start_logging
 
-RECIPES = Path(__file__).resolve().parents[1]
+RECIPES = Path(__file__).resolve().parent
 RUNS = {name: Path("output/sandbox") / name for name in ("magibu", "turkembed")}
 OUTBOX = Path("outbox")
 SNIPPET = """\
@@ -25,11 +27,12 @@ print(vectors.shape, model.similarity(vectors, vectors))
 
 def main() -> None:
     """Run both pipelines, which write below the working directory, then report."""
-    for name in RUNS:
-        command = [sys.executable, str(RECIPES / "pipeline.py"), str(RECIPES / "sandbox" / f"{name}.yaml")]
-        finished = subprocess.run(command, check=False)
-        if finished.returncode:
-            raise SystemExit(finished.returncode)
+    # On models this small, threads wait for each other longer than a second one saves.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    start_logging()
+    with clear_errors():
+        for name in RUNS:
+            pipeline.run(RECIPES / "sandbox" / f"{name}.yaml")
     sys.stdout.write("\n".join(["", *score_lines(), "", *parameter_lines(), "", *time_lines(), "", *outbox_lines()]))
     sys.stdout.write(f"\n\nLoad it:\n\n{SNIPPET}\nwhich prints:\n\n")
     sys.stdout.flush()
