@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from hf_turkembed.tokenizer import count_words
-
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = (
     "İstanbul'da ılık bir sabah, çocuklar okula gidiyor.",
@@ -14,8 +12,3 @@ TEXTS = (
     "Iğdır'dan gelen otobüs gecikti.",
 )
 MATRYOSHKA_DIMS = (32, 16, 8)
-
-
-def count_lines(corpus):
-    """Count the words of lines of text, by language."""
-    return {language: count_words(lines) for language, lines in corpus.items()}

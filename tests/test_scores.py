@@ -3,67 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from score_samples import REPORT, make_comparison, make_score
 
-from hf_turkembed.scores import (
-    Comparison,
-    Requirement,
-    Resampling,
-    Score,
-    ScoreDataset,
-    ScoreReport,
-    SeedSpread,
-    Verdict,
-    read_scores,
-    write_scores,
-)
+from hf_turkembed.scores import Requirement, ScoreReport, read_scores, write_scores
 
-SCORE = Score(
-    model="teacher",
-    model_digest="ab",
-    suite="sts",
-    task="semantic-similarity",
-    dataset=ScoreDataset(name="x", digest="cd", split="dev"),
-    metric="spearman_cosine",
-    value=0.5,
-    interval=(0.4, 0.6),
-    truncate_dim=64,
-    embedding_dim=128,
-    prompt=None,
-    pooling="mean",
-    max_length=512,
-    precision="float32",
-    rows=10,
-)
-
-
-COMPARISON = Comparison(
-    suite="sts",
-    metric="spearman_cosine",
-    truncate_dim=64,
-    model="student",
-    baseline="teacher",
-    difference=0.01,
-    interval=(-0.01, 0.03),
-    p_value=0.2,
-    p_adjusted=0.4,
-    rows=10,
-)
-REQUIREMENT = Requirement(metric="spearman_cosine", min=0.6)
-FAILED = Verdict(
-    requirement=REQUIREMENT, suite="sts", model="teacher", truncate_dim=64, value=0.5, bound=0.6, passed=False
-)
-REPORT = ScoreReport(
-    scores=(SCORE, replace(SCORE, truncate_dim=32, value=None, interval=None, missing="why")),
-    command="recipes/score.py x.yaml",
-    resampling=Resampling(resamples=1000, seed=1),
-    comparisons=(COMPARISON, replace(COMPARISON, interval=None)),
-    seeds=(
-        SeedSpread(
-            group="g", models=("a", "b"), suite="sts", metric="spearman_cosine", truncate_dim=64, mean=0.5, std=0.1
-        ),
-    ),
-    verdicts=(FAILED,),
-)
+SCORE, COMPARISON, FAILED = make_score(), make_comparison(), REPORT.verdicts[0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -115,12 +59,12 @@ def test_a_requirement_has_one_bound(bounds):
 def test_a_failed_requirement_stops_with_what_was_found_and_what_was_required():
     with pytest.raises(
         ValueError,
-        match=r"(?s)1 of 1 scores miss.*`teacher` on `sts` at 64 dimensions is 0.5000, required at least 0.6000",
+        match=r"(?s)1 of 1 scores miss.*`student` on `sts-test` at 64 dimensions is 0.7500, required at least 0.8000",
     ):
         REPORT.check_gate()
-    replace(REPORT, verdicts=(replace(FAILED, value=0.7, passed=True),)).check_gate()
+    replace(REPORT, verdicts=(replace(FAILED, value=0.9, passed=True),)).check_gate()
 
 
 def test_a_missing_score_says_so_where_it_fails_a_requirement():
-    with pytest.raises(ValueError, match=r"is missing, required at least 0.6000"):
+    with pytest.raises(ValueError, match=r"is missing, required at least 0.8000"):
         replace(REPORT, verdicts=(replace(FAILED, value=None),)).check_gate()

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from score_samples import make_comparison, make_score
 
 from hf_turkembed import record
 from hf_turkembed.record import Identity, Input, Observed, Provenance
-from hf_turkembed.scores import Comparison, Resampling, Score, ScoreDataset, ScoreReport
+from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
@@ -190,33 +191,6 @@ def step_writer():
     return write_step
 
 
-def make_score(**changes):
-    score = Score(
-        model="student",
-        model_digest="0" * 64,
-        suite="sts-test",
-        task="semantic-similarity",
-        dataset=ScoreDataset(name="example/sts-tr", revision=DATASET_REVISION, split="test"),
-        metric="spearman_cosine",
-        value=0.78125,
-        interval=(0.7611, 0.8013),
-        truncate_dim=64,
-        embedding_dim=64,
-        prompt=None,
-        pooling="mean",
-        max_length=512,
-        precision="float32",
-        rows=1379,
-    )
-    return replace(score, **changes)
-
-
-@pytest.fixture
-def score():
-    """Build a score of a real dataset; keywords override its fields."""
-    return make_score
-
-
 @pytest.fixture
 def scores_of():
     """Build the scores of a run: a teacher, the given folder, and made-up text."""
@@ -251,23 +225,11 @@ def report_of(scores_of):
     """Build the report of a run: its scores, and the student compared with the teacher."""
 
     def build(folder):
-        comparison = Comparison(
-            suite="sts-test",
-            metric="spearman_cosine",
-            truncate_dim=64,
-            model="student",
-            baseline="teacher",
-            difference=-0.03125,
-            interval=(-0.0402, -0.0221),
-            p_value=0.0002,
-            p_adjusted=0.0004,
-            rows=1379,
-        )
         return ScoreReport(
             scores=scores_of(folder),
             command="accelerate launch recipes/score.py recipes/example.yaml",
             resampling=Resampling(resamples=10_000, seed=42),
-            comparisons=(comparison, replace(comparison, model="another")),
+            comparisons=(make_comparison(), make_comparison(model="another")),
         )
 
     return build

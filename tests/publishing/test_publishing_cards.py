@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
+from score_samples import make_score
 
 from hf_turkembed import record
 from hf_turkembed.publishing import cards, render_card
@@ -99,17 +100,17 @@ def test_folder_that_changed_after_scoring_counts_as_not_scored(hub_run, scores_
     assert "This model was not scored." in render(hub_run / "distill", scores)
 
 
-def test_numpy_score_becomes_a_plain_number(hub_run, score):
-    own = score(model_digest=record.digest_path(hub_run / "distill"), value=np.float32(0.5))
+def test_numpy_score_becomes_a_plain_number(hub_run):
+    own = make_score(model_digest=record.digest_path(hub_run / "distill"), value=np.float32(0.5))
     metric = header(render(hub_run / "distill", [own]))["model-index"][0]["results"][0]["metrics"][0]
     assert metric["value"] == 0.5
     assert metric["args"] == {"truncate_dim": 64}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float32("nan")])
-def test_score_that_is_not_finite_is_refused(score, value):
+def test_score_that_is_not_finite_is_refused(value):
     with pytest.raises(ValueError, match="has to be finite"):
-        score(value=value)
+        make_score(value=value)
 
 
 def test_missing_score_is_shown_with_its_reason(hub_run, scores_of):
@@ -220,13 +221,13 @@ def test_template_with_an_unknown_name_is_refused(monkeypatch):
         cards._render("model.md.j2", {"license": "gemma"})
 
 
-def test_cell_that_holds_a_bar_stays_one_cell(hub_run, score):
-    own = score(model_digest=record.digest_path(hub_run / "distill"), suite="a|b")
+def test_cell_that_holds_a_bar_stays_one_cell(hub_run):
+    own = make_score(model_digest=record.digest_path(hub_run / "distill"), suite="a|b")
     assert "| a\\|b |" in render(hub_run / "distill", [own])
 
 
-def test_model_scored_under_two_names_enters_model_index_once(hub_run, score):
-    own = score(model_digest=record.digest_path(hub_run / "distill"))
+def test_model_scored_under_two_names_enters_model_index_once(hub_run):
+    own = make_score(model_digest=record.digest_path(hub_run / "distill"))
     text = render(hub_run / "distill", [own, replace(own, model="distilled")])
     assert len(header(text)["model-index"][0]["results"][0]["metrics"]) == 1
     assert "**student (this model)**" in text

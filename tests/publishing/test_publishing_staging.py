@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from score_samples import make_score
 
 from hf_turkembed import record
 from hf_turkembed.publishing import stage_folder
@@ -23,8 +24,8 @@ def folder(tmp_path):
     return path
 
 
-def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_path, score):
-    stage_folder(folder, tmp_path / "staged", card="# card", report=ScoreReport(scores=(score(),)))
+def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_path):
+    stage_folder(folder, tmp_path / "staged", card="# card", report=ScoreReport(scores=(make_score(),)))
     assert list_files(tmp_path / "staged") == [
         "1_Pooling/config.json",
         "README.md",
@@ -32,7 +33,7 @@ def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_
         "model.safetensors",
         "scores.json",
     ]
-    assert read_scores(tmp_path / "staged" / "scores.json").scores == (score(),)
+    assert read_scores(tmp_path / "staged" / "scores.json").scores == (make_score(),)
 
 
 def test_staging_leaves_the_source_as_it_is(gemma, tmp_path):

@@ -1,28 +1,16 @@
 """The gate: what is required of scores, and what it takes to pass."""
 
 import pytest
+from score_samples import make_score
 
-from hf_turkembed.scores import Requirement, Score, ScoreDataset
+from hf_turkembed.scores import Requirement
 from hf_turkembed.scoring.gate import check_requirements, judge
 
 
 def score(model, value, suite="sts", dim=64, metric="spearman_cosine"):
-    return Score(
-        model=model,
-        model_digest="ab",
-        suite=suite,
-        task="semantic-similarity",
-        dataset=ScoreDataset(name="x"),
-        metric=metric,
-        value=value,
-        truncate_dim=dim,
-        embedding_dim=64,
-        prompt=None,
-        pooling="mean",
-        max_length=None,
-        precision="float32",
-        rows=10,
-        missing=None if value is not None else "constant",
+    missing = None if value is not None else "constant"
+    return make_score(
+        model=model, value=value, interval=None, suite=suite, truncate_dim=dim, metric=metric, missing=missing
     )
 
 

@@ -4,10 +4,7 @@ import json
 import struct
 from pathlib import Path
 
-from samples import count_lines
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-
-from hf_turkembed.tokenizer import adapt_tokenizer
 
 FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
 ROLES = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "unk_token": "<unk>"}
@@ -121,18 +118,6 @@ def build_wordpiece(lines, size, lowercase):
     spec["added_tokens"] = [{"id": ids[token], "content": token, **FLAGS} for token in special]
     spec["post_processor"] = template("[CLS]", "[SEP]", ids, second=1)
     return spec
-
-
-def adapt(source_folder, corpus, heldout, output, vocab_size, new_tokens=0):
-    return adapt_tokenizer(
-        source_folder,
-        count_lines(corpus),
-        output,
-        vocab_size=vocab_size,
-        new_tokens=new_tokens,
-        language_weights={},
-        heldout=heldout,
-    )
 
 
 def segment_lines(tokenizer, lines_by_language):

@@ -3,27 +3,18 @@ import json
 import logging
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import adapting
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import count_lines
 from tokenizers import Tokenizer
 
-from hf_turkembed.tokenizer import Preferences, adapt_tokenizer, measure_inflection
+from hf_turkembed.tokenizer import Preferences, measure_inflection
 
-
-def adapt(source_folder, corpus, heldout, output, vocab_size=640, new_tokens=40, **weights):
-    return adapt_tokenizer(
-        source_folder,
-        count_lines(corpus),
-        output,
-        vocab_size=vocab_size,
-        new_tokens=new_tokens,
-        language_weights=weights,
-        heldout=heldout,
-    )
+adapt = partial(adapting.adapt, new_tokens=40)
 
 
 @settings(max_examples=25, deadline=None)
@@ -31,7 +22,7 @@ def adapt(source_folder, corpus, heldout, output, vocab_size=640, new_tokens=40,
 def test_every_reachable_size_is_met_exactly(source_folder, corpus, heldout, old_tokens, new_tokens, share):
     vocab_size = old_tokens + new_tokens
     with tempfile.TemporaryDirectory() as folder:
-        report = adapt(source_folder, corpus, heldout, Path(folder), vocab_size, new_tokens, tr=share)
+        report = adapt(source_folder, corpus, heldout, Path(folder), vocab_size, new_tokens=new_tokens, tr=share)
         tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     assert tokenizer.get_vocab_size() == report.final_size == vocab_size == report.kept + report.new
     assert report.new <= new_tokens
@@ -110,16 +101,8 @@ def test_a_language_without_words_is_reported_and_leaves_its_share_to_the_others
 
 def test_a_prior_keeps_the_tokens_that_the_source_learnt_first(source_folder, source, corpus, heldout, tmp_path):
     def build(folder, **preferences):
-        adapt_tokenizer(
-            source_folder,
-            count_lines({"el": corpus["el"]}),
-            tmp_path / folder,
-            vocab_size=640,
-            new_tokens=0,
-            language_weights={},
-            heldout=heldout,
-            preferences=Preferences(**preferences),
-        )
+        text = {"el": corpus["el"]}
+        adapt(source_folder, text, heldout, tmp_path / folder, new_tokens=0, preferences=Preferences(**preferences))
         kept = set(Tokenizer.from_file(str(tmp_path / folder / "tokenizer.json")).get_vocab())
         return sum(source.pieces.index(piece) for piece in kept if len(piece) > 1 and piece in source.pieces)
 
@@ -130,16 +113,9 @@ def test_a_stem_penalty_makes_fewer_tokens_across_the_end_of_stems(
     source_folder, corpus, heldout, stem_lengths, tmp_path
 ):
     def recall(folder, penalty):
-        adapt_tokenizer(
-            source_folder,
-            count_lines(corpus),
-            tmp_path / folder,
-            vocab_size=700,
-            new_tokens=150,
-            language_weights={"tr": 0.9},
-            heldout=heldout,
-            preferences=Preferences(stem_penalty=penalty, stem_lengths=stem_lengths),
-        )
+        preferences = Preferences(stem_penalty=penalty, stem_lengths=stem_lengths)
+        sizes = {"vocab_size": 700, "new_tokens": 150}
+        adapt(source_folder, corpus, heldout, tmp_path / folder, **sizes, preferences=preferences, tr=0.9)
         tokenizer = Tokenizer.from_file(str(tmp_path / folder / "tokenizer.json"))
         report = measure_inflection(tokenizer, stem_lengths)
         return (1 - report.whole_word_share) * report.stem_boundary_recall

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from samples import count_lines
+from adapting import adapt
 from transformers import AutoTokenizer
 
-from hf_turkembed.tokenizer import adapt_tokenizer, check_tokenizer, order_pieces
+from hf_turkembed.tokenizer import check_tokenizer, order_pieces
 
 SIZE = 640
 
@@ -12,15 +12,7 @@ SIZE = 640
 @pytest.fixture
 def folder(tmp_path, source_folder, corpus, heldout):
     """An adapted tokenizer that passes every gate."""
-    adapt_tokenizer(
-        source_folder,
-        count_lines(corpus),
-        tmp_path / "out",
-        vocab_size=SIZE,
-        new_tokens=40,
-        language_weights={},
-        heldout=heldout,
-    )
+    adapt(source_folder, corpus, heldout, tmp_path / "out", vocab_size=SIZE, new_tokens=40)
     return tmp_path / "out"
 
 

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from samples import count_lines
+from adapting import adapt
 from tokenizers import Tokenizer, models
 
-from hf_turkembed.tokenizer import adapt_tokenizer, map_ids, write_id_map
+from hf_turkembed.tokenizer import map_ids, write_id_map
 
 
 def make(*pieces):
@@ -30,15 +30,7 @@ def test_the_file_names_the_source_and_holds_one_entry_for_every_old_id(tmp_path
 def test_every_token_of_an_adapted_tokenizer_is_found_under_its_old_id_or_is_new(
     source_folder, source, corpus, heldout, tmp_path, new_tokens
 ):
-    report = adapt_tokenizer(
-        source_folder,
-        count_lines(corpus),
-        tmp_path / "out",
-        vocab_size=640,
-        new_tokens=new_tokens,
-        language_weights={},
-        heldout=heldout,
-    )
+    report = adapt(source_folder, corpus, heldout, tmp_path / "out", new_tokens=new_tokens)
     adapted = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     write_id_map(tmp_path / "map.json", "source", source.tokenizer, adapted)
     old_to_new = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))["old_to_new"]

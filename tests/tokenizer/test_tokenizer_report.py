@@ -1,8 +1,8 @@
 import pytest
-from samples import count_lines
+from adapting import adapt
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from hf_turkembed.tokenizer import adapt_tokenizer, compare_tokenizers, describe_tokenizer
+from hf_turkembed.tokenizer import compare_tokenizers, describe_tokenizer
 
 WORDS = {"evler": 2, "kitabın": 5}
 
@@ -11,15 +11,7 @@ WORDS = {"evler": 2, "kitabın": 5}
 def adapted(tmp_path_factory, source_folder, corpus, heldout):
     """An adapted tokenizer."""
     folder = tmp_path_factory.mktemp("adapted") / "out"
-    adapt_tokenizer(
-        source_folder,
-        count_lines(corpus),
-        folder,
-        vocab_size=640,
-        new_tokens=40,
-        language_weights={"tr": 0.9},
-        heldout=heldout,
-    )
+    adapt(source_folder, corpus, heldout, folder, new_tokens=40, tr=0.9)
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from adapting import adapt
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mergeless import FOREIGN, ROLES, adapt, build_unigram, segment_lines, unigram_config, write
+from mergeless import FOREIGN, ROLES, build_unigram, segment_lines, unigram_config, write
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer
@@ -50,15 +51,9 @@ def unigram(folder):
     return read_source(folder)
 
 
-@pytest.fixture(scope="module")
-def heldout(heldout):
-    """Lines that the corpus does not hold, without the two characters that only the source knows."""
-    return {language: [line for line in lines if "日" not in line] for language, lines in heldout.items()}
-
-
 @pytest.mark.parametrize("vocab_size", [250, 300, 400, 480])
-def test_the_size_is_exact_and_every_token_is_reachable(folder, unigram, corpus, heldout, tmp_path, vocab_size):
-    report = adapt(folder, corpus, heldout, tmp_path / "out", vocab_size)
+def test_the_size_is_exact_and_every_token_is_reachable(folder, unigram, corpus, known_heldout, tmp_path, vocab_size):
+    report = adapt(folder, corpus, known_heldout, tmp_path / "out", vocab_size)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert tokenizer.get_vocab_size() == report.final_size == report.kept == vocab_size
     assert (report.new, report.dropped) == (0, len(unigram.pieces) - vocab_size)
@@ -66,19 +61,19 @@ def test_the_size_is_exact_and_every_token_is_reachable(folder, unigram, corpus,
     assert find_unreachable(tokenizer, unigram.pinned) == []
 
 
-def test_text_is_cut_as_before_when_only_unused_tokens_went(folder, unigram, corpus, heldout, tmp_path):
+def test_text_is_cut_as_before_when_only_unused_tokens_went(folder, unigram, corpus, known_heldout, tmp_path):
     used = {token for tokens in segment_lines(unigram.tokenizer, corpus) for token in tokens}
     words = {piece for piece in unigram.pieces if len(piece) > 1} - unigram.pinned
     assert words - used
     vocab_size = len(unigram.pieces) - len(words - used)
-    adapt(folder, corpus, heldout, tmp_path / "out", vocab_size)
+    adapt(folder, corpus, known_heldout, tmp_path / "out", vocab_size)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert words & tokenizer.get_vocab().keys() == words & used
     assert segment_lines(tokenizer, corpus) == segment_lines(unigram.tokenizer, corpus)
 
 
-def test_special_and_added_tokens_keep_their_places_flags_and_meaning(folder, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+def test_special_and_added_tokens_keep_their_places_flags_and_meaning(folder, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     source, loaded = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(tmp_path / "out")
     assert loaded.convert_tokens_to_ids(["<s>", "<pad>", "</s>", "<unk>"]) == [0, 1, 2, 3]
     assert loaded.convert_tokens_to_ids(["<mask>", "<query>"]) == [298, 299]
@@ -91,8 +86,8 @@ def test_special_and_added_tokens_keep_their_places_flags_and_meaning(folder, co
     assert loaded("ev").keys() == source("ev").keys()
 
 
-def test_kept_tokens_keep_their_scores_and_their_order(folder, unigram, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+def test_kept_tokens_keep_their_scores_and_their_order(folder, unigram, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     model = json.loads((tmp_path / "out" / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     pieces = [piece for piece, _ in model["vocab"]]
     assert pieces == [piece for piece in unigram.pieces if piece in set(pieces)]
@@ -102,47 +97,49 @@ def test_kept_tokens_keep_their_scores_and_their_order(folder, unigram, corpus, 
     assert pieces[model["unk_id"]] == "<unk>"
 
 
-def test_characters_are_protected_even_if_no_text_needs_them(folder, unigram, corpus, heldout, tmp_path):
-    adapt(folder, {"tr": corpus["tr"]}, {"tr": heldout["tr"]}, tmp_path / "out", 200)
+def test_characters_are_protected_even_if_no_text_needs_them(folder, unigram, corpus, known_heldout, tmp_path):
+    adapt(folder, {"tr": corpus["tr"]}, {"tr": known_heldout["tr"]}, tmp_path / "out", 200)
     kept = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
     assert {"▁", "ç", "ğ", "ı", "ö", "ş", "ü", "İ", "x", "q", "–", "?", "7"} <= kept.keys()
     assert not {"σ", "日"} & kept.keys()
 
 
-def test_words_go_before_characters_of_other_scripts(folder, unigram, corpus, heldout, tmp_path):
+def test_words_go_before_characters_of_other_scripts(folder, unigram, corpus, known_heldout, tmp_path):
     used = {token for tokens in segment_lines(unigram.tokenizer, {"tr": corpus["tr"]}) for token in tokens}
     unused = {piece for piece in unigram.pieces if len(piece) > 1} - unigram.pinned - used
     vocab_size = len(unigram.pieces) - len(unused)
-    adapt(folder, {"tr": corpus["tr"]}, {"tr": heldout["tr"]}, tmp_path / "out", vocab_size)
+    adapt(folder, {"tr": corpus["tr"]}, {"tr": known_heldout["tr"]}, tmp_path / "out", vocab_size)
     kept = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
     assert set(unigram.pieces) - kept.keys() == unused
     assert {"σ", "日"} <= kept.keys()
 
 
-def test_a_character_lost_from_held_out_text_fails_the_build(folder, corpus, heldout, tmp_path):
-    lines = {"tr": [*heldout["tr"], "日本"]}
+def test_a_character_lost_from_held_out_text_fails_the_build(folder, corpus, known_heldout, tmp_path):
+    lines = {"tr": [*known_heldout["tr"], "日本"]}
     with pytest.raises(ValueError, match=r"more unknown characters than with the source: 1 found, such as \['日本'\]"):
         adapt(folder, {"tr": corpus["tr"]}, lines, tmp_path / "out", 200)
 
 
-def test_both_spellings_of_turkish_letters_come_out_as_from_the_source(folder, unigram, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+def test_both_spellings_of_turkish_letters_come_out_as_from_the_source(
+    folder, unigram, corpus, known_heldout, tmp_path
+):
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     for text in ("İ ş ğ", "I\u0307 s\u0327 g\u0306", "ﬁş…"):
         restored = [one.decode(one.encode(text).ids) for one in (tokenizer, unigram.tokenizer)]
         assert restored[0] == restored[1]
 
 
-def test_the_same_input_gives_the_same_files(folder, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "one", 300)
-    adapt(folder, {name: iter(corpus[name]) for name in reversed(corpus)}, heldout, tmp_path / "two", 300)
+def test_the_same_input_gives_the_same_files(folder, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "one", 300)
+    adapt(folder, {name: iter(corpus[name]) for name in reversed(corpus)}, known_heldout, tmp_path / "two", 300)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_an_adapted_tokenizer_can_be_adapted_again(folder, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "one", 400)
-    report = adapt(tmp_path / "one", corpus, heldout, tmp_path / "two", 300)
+def test_an_adapted_tokenizer_can_be_adapted_again(folder, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "one", 400)
+    report = adapt(tmp_path / "one", corpus, known_heldout, tmp_path / "two", 300)
     assert (report.source_size, report.final_size, report.unreachable_in_source) == (400, 300, ())
 
 
@@ -154,15 +151,15 @@ def test_an_adapted_tokenizer_can_be_adapted_again(folder, corpus, heldout, tmp_
         ({"vocab_size": 900}, "the source has only"),
     ],
 )
-def test_bad_requests_are_refused_and_write_nothing(folder, corpus, heldout, tmp_path, changes, message):
+def test_bad_requests_are_refused_and_write_nothing(folder, corpus, known_heldout, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        adapt(folder, corpus, heldout, tmp_path / "out", **{"vocab_size": 300, **changes})
+        adapt(folder, corpus, known_heldout, tmp_path / "out", **{"vocab_size": 300, **changes})
     assert not (tmp_path / "out").exists()
 
 
-def test_a_size_that_only_unreachable_tokens_would_fill_is_refused(folder, unigram, corpus, heldout, tmp_path):
+def test_a_size_that_only_unreachable_tokens_would_fill_is_refused(folder, unigram, corpus, known_heldout, tmp_path):
     with pytest.raises(ValueError, match=r"are needed, but only \d+ of \d+ are ever produced"):
-        adapt(folder, corpus, heldout, tmp_path / "out", len(unigram.pieces))
+        adapt(folder, corpus, known_heldout, tmp_path / "out", len(unigram.pieces))
 
 
 def test_an_unknown_post_processor_is_refused(spec, tmp_path):
@@ -172,10 +169,12 @@ def test_an_unknown_post_processor_is_refused(spec, tmp_path):
         read_source(write(tmp_path, spec | {"post_processor": sequence}, config))
 
 
-def test_the_post_processors_of_older_files_get_their_new_ids(spec, corpus, heldout, tmp_path):
+def test_the_post_processors_of_older_files_get_their_new_ids(spec, corpus, known_heldout, tmp_path):
     older = {"type": "BertProcessing", "cls": ["<mask>", len(spec["model"]["vocab"]) - 1], "sep": ["</s>", 2]}
     config = unigram_config(spec) | {"tokenizer_class": "PreTrainedTokenizerFast"}
-    adapt(write(tmp_path / "s", spec | {"post_processor": older}, config), corpus, heldout, tmp_path / "out", 300)
+    adapt(
+        write(tmp_path / "s", spec | {"post_processor": older}, config), corpus, known_heldout, tmp_path / "out", 300
+    )
     assert AutoTokenizer.from_pretrained(tmp_path / "out")("")["input_ids"] == [298, 2]
 
 
@@ -232,7 +231,7 @@ def test_any_small_vocabulary_stays_reachable_and_lossless(vocabulary, seed, sha
     assert pruned.decode(pruned.encode(text).ids) == text
 
 
-def test_a_clone_copies_the_row_of_every_token(folder, corpus, heldout, encoders, tmp_path):
+def test_a_clone_copies_the_row_of_every_token(folder, corpus, known_heldout, encoders, tmp_path):
     teacher = tmp_path / "teacher"
     shutil.copytree(encoders("gte"), teacher)
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -245,7 +244,7 @@ def test_a_clone_copies_the_row_of_every_token(folder, corpus, heldout, encoders
     save_file(tensors, teacher / "model.safetensors", metadata={"format": "pt"})
     settings = json.loads((teacher / "config.json").read_text()) | {"vocab_size": len(rows) + 6}
     (teacher / "config.json").write_text(json.dumps(settings))
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     (tmp_path / "student").mkdir()
     report = clone_model(
         teacher, tmp_path / "out", tmp_path / "student", matryoshka_dims=(32, 16), max_length=64, seed=0

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adapting import adapt
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mergeless import FOREIGN, adapt, build_wordpiece, segment_lines, write
+from mergeless import FOREIGN, build_wordpiece, segment_lines, write
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
@@ -42,17 +43,11 @@ def wordpiece(folder):
     return read_source(folder)
 
 
-@pytest.fixture(scope="module")
-def heldout(heldout):
-    """Lines that the corpus does not hold, without the two characters that only the source knows."""
-    return {language: [line for line in lines if "日" not in line] for language, lines in heldout.items()}
-
-
 @pytest.mark.parametrize("vocab_size", [250, 300, 500, 650])
 @pytest.mark.parametrize("name", ["folder", "uncased_folder"])
-def test_the_size_is_exact_and_every_token_is_reachable(request, corpus, heldout, tmp_path, vocab_size, name):
+def test_the_size_is_exact_and_every_token_is_reachable(request, corpus, known_heldout, tmp_path, vocab_size, name):
     source = read_source(request.getfixturevalue(name))
-    report = adapt(request.getfixturevalue(name), corpus, heldout, tmp_path / "out", vocab_size)
+    report = adapt(request.getfixturevalue(name), corpus, known_heldout, tmp_path / "out", vocab_size)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert tokenizer.get_vocab_size() == report.final_size == report.kept == vocab_size
     assert (report.new, report.dropped) == (0, len(source.pieces) - vocab_size)
@@ -61,18 +56,18 @@ def test_the_size_is_exact_and_every_token_is_reachable(request, corpus, heldout
     assert all(row.after.unknown_share <= row.before.unknown_share for row in report.fertility)
 
 
-def test_text_is_cut_as_before_when_only_unused_tokens_went(folder, wordpiece, corpus, heldout, tmp_path):
+def test_text_is_cut_as_before_when_only_unused_tokens_went(folder, wordpiece, corpus, known_heldout, tmp_path):
     used = {token for tokens in segment_lines(wordpiece.tokenizer, corpus) for token in tokens}
     words = {piece for piece in wordpiece.pieces if len(piece.removeprefix("##")) > 1} - wordpiece.pinned
     assert words - used
-    adapt(folder, corpus, heldout, tmp_path / "out", len(wordpiece.pieces) - len(words - used))
+    adapt(folder, corpus, known_heldout, tmp_path / "out", len(wordpiece.pieces) - len(words - used))
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert words & tokenizer.get_vocab().keys() == words & used
     assert segment_lines(tokenizer, corpus) == segment_lines(wordpiece.tokenizer, corpus)
 
 
-def test_special_tokens_and_text_types_keep_their_meaning(folder, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+def test_special_tokens_and_text_types_keep_their_meaning(folder, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     source, loaded = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(tmp_path / "out")
     assert loaded.convert_tokens_to_ids(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]) == [0, 1, 2, 3, 4]
     assert loaded.model_max_length == 77
@@ -83,8 +78,8 @@ def test_special_tokens_and_text_types_keep_their_meaning(folder, corpus, heldou
     )
 
 
-def test_both_forms_of_protected_characters_stay(folder, wordpiece, corpus, heldout, tmp_path):
-    adapt(folder, {"tr": corpus["tr"]}, {"tr": heldout["tr"]}, tmp_path / "out", 200)
+def test_both_forms_of_protected_characters_stay(folder, wordpiece, corpus, known_heldout, tmp_path):
+    adapt(folder, {"tr": corpus["tr"]}, {"tr": known_heldout["tr"]}, tmp_path / "out", 200)
     kept = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
     assert {"ç", "##ç", "ğ", "##ğ", "ı", "##ı", "##ü", "İ", "x", "##x", "–", "?", "7", "##7"} & set(
         wordpiece.pieces
@@ -93,8 +88,8 @@ def test_both_forms_of_protected_characters_stay(folder, wordpiece, corpus, held
     assert not {"σ", "日", "##ι"} & kept.keys()
 
 
-def test_a_character_lost_from_held_out_text_fails_the_build(folder, corpus, heldout, tmp_path):
-    lines = {"tr": [*heldout["tr"], "日本"]}
+def test_a_character_lost_from_held_out_text_fails_the_build(folder, corpus, known_heldout, tmp_path):
+    lines = {"tr": [*known_heldout["tr"], "日本"]}
     with pytest.raises(ValueError, match=r"more unknown characters than with the source: 1 found, such as \['日本'\]"):
         adapt(folder, {"tr": corpus["tr"]}, lines, tmp_path / "out", 200)
 
@@ -114,17 +109,17 @@ def test_a_token_that_nothing_else_spells_stays(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder", "uncased_folder"])
-def test_both_spellings_of_turkish_letters_come_out_as_from_the_source(request, corpus, heldout, tmp_path, name):
+def test_both_spellings_of_turkish_letters_come_out_as_from_the_source(request, corpus, known_heldout, tmp_path, name):
     folder = request.getfixturevalue(name)
-    adapt(folder, corpus, heldout, tmp_path / "out", 300)
+    adapt(folder, corpus, known_heldout, tmp_path / "out", 300)
     tokenizer, source = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")), read_source(folder).tokenizer
     for text in ("İ ş ğ", "I\u0307 s\u0327 g\u0306", "IĞDIR ığdır"):
         assert tokenizer.decode(tokenizer.encode(text).ids) == source.decode(source.encode(text).ids)
 
 
-def test_the_same_input_gives_the_same_files(folder, corpus, heldout, tmp_path):
-    adapt(folder, corpus, heldout, tmp_path / "one", 300)
-    adapt(folder, {name: iter(corpus[name]) for name in reversed(corpus)}, heldout, tmp_path / "two", 300)
+def test_the_same_input_gives_the_same_files(folder, corpus, known_heldout, tmp_path):
+    adapt(folder, corpus, known_heldout, tmp_path / "one", 300)
+    adapt(folder, {name: iter(corpus[name]) for name in reversed(corpus)}, known_heldout, tmp_path / "two", 300)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -149,9 +144,9 @@ def test_a_file_that_does_not_name_its_model_is_read(folder, wordpiece, tmp_path
         ({"vocab_size": 900}, "the source has only"),
     ],
 )
-def test_bad_requests_are_refused_and_write_nothing(folder, corpus, heldout, tmp_path, changes, message):
+def test_bad_requests_are_refused_and_write_nothing(folder, corpus, known_heldout, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        adapt(folder, corpus, heldout, tmp_path / "out", **{"vocab_size": 300, **changes})
+        adapt(folder, corpus, known_heldout, tmp_path / "out", **{"vocab_size": 300, **changes})
     assert not (tmp_path / "out").exists()
 
 

@@ -1,0 +1,81 @@
+"""A score, a comparison and a report with everything in it, of which tests change what they are about."""
+
+from dataclasses import replace
+
+from hf_turkembed.scores import (
+    Comparison,
+    Requirement,
+    Resampling,
+    Score,
+    ScoreDataset,
+    ScoreReport,
+    SeedSpread,
+    Verdict,
+)
+
+
+def make_score(**changes) -> Score:
+    """Build a student's score on a real dataset; keywords override its fields."""
+    score = Score(
+        model="student",
+        model_digest="0" * 64,
+        suite="sts-test",
+        task="semantic-similarity",
+        dataset=ScoreDataset(name="example/sts-tr", revision="2" * 40, split="test"),
+        metric="spearman_cosine",
+        value=0.78125,
+        interval=(0.7611, 0.8013),
+        truncate_dim=64,
+        embedding_dim=64,
+        prompt=None,
+        pooling="mean",
+        max_length=512,
+        precision="float32",
+        rows=1379,
+    )
+    return replace(score, **changes)
+
+
+def make_comparison(**changes) -> Comparison:
+    """Build the comparison of a student with its teacher; keywords override its fields."""
+    comparison = Comparison(
+        suite="sts-test",
+        metric="spearman_cosine",
+        truncate_dim=64,
+        model="student",
+        baseline="teacher",
+        difference=-0.03125,
+        interval=(-0.0402, -0.0221),
+        p_value=0.0002,
+        p_adjusted=0.0004,
+        rows=1379,
+    )
+    return replace(comparison, **changes)
+
+
+REPORT = ScoreReport(
+    scores=(
+        make_score(),
+        make_score(dataset=ScoreDataset(name="x", digest="cd", split="dev")),
+        make_score(truncate_dim=32, value=None, interval=None, missing="why"),
+    ),
+    command="recipes/score.py x.yaml",
+    resampling=Resampling(resamples=1000, seed=1),
+    comparisons=(make_comparison(), make_comparison(interval=None)),
+    seeds=(
+        SeedSpread(
+            group="g", models=("a", "b"), suite="sts", metric="spearman_cosine", truncate_dim=64, mean=0.5, std=0.1
+        ),
+    ),
+    verdicts=(
+        Verdict(
+            requirement=Requirement(metric="spearman_cosine", min=0.8),
+            suite="sts-test",
+            model="student",
+            truncate_dim=64,
+            value=0.75,
+            bound=0.8,
+            passed=False,
+        ),
+    ),
+)
