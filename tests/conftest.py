@@ -3,11 +3,14 @@
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 
+# huggingface_hub reads this once, when it is imported; imported before, tests would wait for a Hub.
+assert "huggingface_hub" not in sys.modules, "`samples` must not import the package"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -234,8 +234,7 @@ def test_a_bitext_is_two_columns_in_step(file):
     [
         ({"split": "dev"}, "dev"),
         ({"config": "tr"}, "'tr' not found"),
-        # Waits for a Hub that never answers.
-        pytest.param({"name": "org/no-such-dataset"}, "reach", marks=pytest.mark.slow),
+        ({"name": "org/no-such-dataset"}, "reach"),
     ],
 )
 def test_a_dataset_without_the_split_or_config_or_out_of_reach_is_named(tmp_path, changes, reason):

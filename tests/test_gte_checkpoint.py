@@ -376,7 +376,6 @@ def test_the_recipe_of_turkembed_takes_a_converted_base_and_refuses_the_older_la
         check_local_data(load_recipe(recipe, [folder, "finetune.base_model={output_dir}/old"]), ("finetune",))
 
 
-@pytest.mark.slow
 def test_a_model_made_from_a_converted_repo_of_the_hub_names_that_repo(legacy, tmp_path, monkeypatch):
     commit = "9" * 40
     snapshots = tmp_path / "hub" / "models--example--gte" / "snapshots"
