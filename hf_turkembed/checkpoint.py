@@ -12,9 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from hf_turkembed.json_files import read_json
+
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _INDEX = "model.safetensors.index.json"
-# Bits of one value, by the format's name for its type; the types that encoders are stored in.
+# Bytes of one value, by the format's name for its type; the types that encoders are stored in.
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -45,16 +47,17 @@ def list_tensors(folder: Path) -> dict[str, StoredTensor]:
 
     Raises:
         FileNotFoundError: If there is no checkpoint in safetensors, or one of its files is missing.
-        ValueError: If a file is damaged.
+        ValueError: If a file is damaged, or a tensor is of a type that encoders are not stored in, such as float8.
     """
     tensors: dict[str, StoredTensor] = {}
     for file in _checkpoint_files(folder):
         with _opened(file) as stream:
             for name in stream.keys():
                 stored = stream.get_slice(name)
-                tensors[name] = StoredTensor(
-                    file=file, name=name, dtype=stored.get_dtype(), shape=tuple(stored.get_shape())
-                )
+                dtype = stored.get_dtype()
+                if dtype not in _BYTES:
+                    raise ValueError(f"{file}: `{name}` is stored as {dtype}; convert it to float32 or bfloat16.")
+                tensors[name] = StoredTensor(file=file, name=name, dtype=dtype, shape=tuple(stored.get_shape()))
     return tensors
 
 
@@ -130,7 +133,9 @@ def write_checkpoint(path: Path, tensors: Mapping[str, StoredTensor], replaced: 
 def _checkpoint_files(folder: Path) -> list[Path]:
     """Find the files of a checkpoint."""
     if (folder / _INDEX).is_file():
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        index = read_json(folder / _INDEX)
+        if not isinstance(index, dict) or not index.get("weight_map"):
+            raise ValueError(f"{folder / _INDEX} has no `weight_map`, which names the file of each tensor; fetch it again.")
         files = [folder / name for name in sorted(set(index["weight_map"].values()))]
         if missing := [file.name for file in files if not file.is_file()]:
             raise FileNotFoundError(f"{folder} lacks {missing}, which {_INDEX} names; download them.")

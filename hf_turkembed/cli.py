@@ -213,13 +213,13 @@ def _read_texts(paths: list[Path]) -> dict[str, list[str]]:
 
 def _load_tokenizer(name: str) -> "Tokenizer":
     """Load a fast tokenizer from a folder, a file, or the Hub."""
-    from tokenizers import Tokenizer
+    from hf_turkembed.tokenizer import read_tokenizer
 
     path = Path(name)
     if path.is_dir():
         path = path / "tokenizer.json"
     if path.is_file():
-        return Tokenizer.from_file(str(path))
+        return read_tokenizer(path)
     from huggingface_hub import hf_hub_download
 
     from hf_turkembed.publishing.hub import check_repo_id
@@ -230,7 +230,7 @@ def _load_tokenizer(name: str) -> "Tokenizer":
         raise FileNotFoundError(
             f"{name!r} is neither a tokenizer.json, nor a folder with one, nor ORG/NAME."
         ) from error
-    return Tokenizer.from_file(hf_hub_download(name, "tokenizer.json"))
+    return read_tokenizer(Path(hf_hub_download(name, "tokenizer.json")))
 
 
 def _check_width(repo: str, truncate_dim: int) -> None:

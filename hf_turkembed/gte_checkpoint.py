@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from hf_turkembed import record
 from hf_turkembed.checkpoint import list_tensors, read_tensor
+from hf_turkembed.json_files import read_json
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.version import __version__
 
@@ -134,7 +135,7 @@ def convert_gte_checkpoint(source: Path, output: Path, *, repo: str | None = Non
 
 def _read_config(path: Path) -> GteConfig:
     """Translate config.json; refuse what `GteModel` does not compute."""
-    legacy: dict[str, Any] = record.read_json(path)
+    legacy: dict[str, Any] = read_json(path)
     if legacy.get("model_type") != "new":
         raise ValueError(f"{path} has the model_type {legacy.get('model_type')!r}, expected 'new'.")
     for key, value in _NATIVE_CHOICES.items():
@@ -224,7 +225,7 @@ def _module_files(source: Path) -> list[str]:
     """List the files of the modules behind the network, by relative path."""
     path = source / "modules.json"
     files = []
-    for index, module in enumerate(record.read_json(path)):
+    for index, module in enumerate(read_json(path)):
         package, _, kind = module["type"].rpartition(".")
         if not package.startswith("sentence_transformers.") or kind not in _MODULES:
             raise ValueError(f"{path} names the module {module['type']!r}; expected {', '.join(_MODULES)}.")

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from hf_turkembed.json_files import read_json
+
 SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
 # Packages whose versions can change what a step computes.
@@ -171,19 +173,6 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [as_plain(item) for item in value]
     return value
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        FileNotFoundError: If `path` does not exist.
-        ValueError: If it is not valid JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); remove it and run its step again.") from error
 
 
 def read_versioned(path: Path, version: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed import record
+from hf_turkembed.json_files import read_json
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.version import __version__
@@ -284,6 +285,6 @@ def _read_runs(path: Path, identity: Identity) -> int:
     """Read how often the unfinished work of the same identity was begun."""
     if not path.is_file():
         return 0
-    progress = record.read_json(path)
+    progress = read_json(path)
     _check_same_run(path, record.read_identity(progress["identity"]), identity)
     return int(progress["runs"])

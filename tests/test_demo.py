@@ -16,6 +16,7 @@ from samples import ROOT
 from scripts import run_script
 
 from hf_turkembed import cli, record
+from hf_turkembed.json_files import read_json
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.scores import read_scores
 
@@ -131,7 +132,7 @@ def test_the_published_tokenizer_holds_its_report_and_the_map_of_its_ids(demo):
     repo = folder / "outbox/sandbox/magibu-sandbox-tokenizer"
     outputs = record.read_provenance(repo).observed.outputs
     assert outputs == {name: record.digest_file(repo / name) for name in ("id_map.json", "tokenizer_report.json")}
-    id_map, report = (record.read_json(repo / name) for name in outputs)
+    id_map, report = (read_json(repo / name) for name in outputs)
     kept = [new for new in id_map["old_to_new"] if new is not None]
     assert len(kept) == report["vocabulary"]["kept"] and len(id_map["old_to_new"]) == report["before"]["vocab_size"]
     assert report["after"]["unreachable"] == 0 and report["change"]["tr"] < 0

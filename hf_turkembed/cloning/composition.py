@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hf_turkembed.checkpoint import StoredTensor, read_blocks
 from hf_turkembed.tokenizer.scripts import script_of_letters
+from hf_turkembed.tokenizer.selecting import spell_longest_first
 from hf_turkembed.tokenizer.unknown import find_unknown_id
 
 Initialization = Literal["mean", "scaled_mean", "weighted_mean", "random"]
@@ -86,14 +87,12 @@ def spell_tokens(teacher: Tokenizer, tokens: Sequence[str], teacher_rows: int) -
         The ids of the pieces of each token; none where it cannot be spelled.
     """
     unknown = find_unknown_id(teacher)
-    # A WordPiece marks pieces inside a word, which its model does not understand on their own.
-    prefix = getattr(teacher.model, "continuing_subword_prefix", None) or None
-    spelled = []
-    for token in tokens:
-        ids = [piece.id for piece in teacher.model.tokenize(token)]
-        usable = ids and max(ids) < teacher_rows and unknown not in ids and not (prefix and token.startswith(prefix))
-        spelled.append(ids if usable else [])
-    return spelled
+    if prefix := getattr(teacher.model, "continuing_subword_prefix", None):
+        # A WordPiece's model takes any text for the beginning of a word; it cuts by the longest match on the inside too.
+        usable = {token: row for token, row in teacher.get_vocab().items() if row < teacher_rows and row != unknown}
+        return [spell_longest_first(token, usable, prefix) or [] for token in tokens]
+    spelled = [[piece.id for piece in teacher.model.tokenize(token)] for token in tokens]
+    return [ids if ids and max(ids) < teacher_rows and unknown not in ids else [] for ids in spelled]
 
 
 def compose_table(table: StoredTensor, plan: RowPlan, initialization: Initialization, *, seed: int) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from hf_turkembed.checkpoint import StoredTensor
 from hf_turkembed.cloning.composition import Initialization, compose_table, plan_rows, spell_tokens
+from hf_turkembed.json_files import read_json
+from hf_turkembed.tokenizer.reading import read_tokenizer
 from hf_turkembed.tokenizer.scripts import script_of_letters
 
 _HELD_OUT = 5000
@@ -51,7 +53,7 @@ def measure_reconstruction(
     Raises:
         ValueError: If the tokenizer has no such token.
     """
-    teacher = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    teacher = read_tokenizer(tokenizer / "tokenizer.json")
     added = {token.content for token in teacher.get_added_tokens_decoder().values()}
     vocabulary = {token: row for token, row in teacher.get_vocab().items() if row < table.shape[0]}
     words = [token for token in sorted(vocabulary) if token not in added and _is_word(token)]
@@ -99,7 +101,7 @@ def hide_tokens(path: Path, hidden: AbstractSet[str]) -> Tokenizer:
         path: A tokenizer.json.
         hidden: The tokens.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     model = content["model"]
     if model["type"] == "Unigram":
         # Its ids are positions, so that a hidden piece stays, as one that no text spells.

@@ -13,7 +13,9 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig
 
 from hf_turkembed.checkpoint import StoredTensor, list_tensors, write_checkpoint
 from hf_turkembed.cloning.composition import Initialization, compose_table, plan_rows
+from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_code
+from hf_turkembed.tokenizer.reading import read_tokenizer
 
 # Last parts of the table's name in the architectures we clone: Gemma, then GTE and BERT.
 _TABLE_NAMES = ("embed_tokens.weight", "word_embeddings.weight")
@@ -97,7 +99,7 @@ def clone_model(
     heads = _find_heads(teacher)
     embedding_dim = heads[-1].weights.shape[0] if heads else config.hidden_size
     _check_widths(teacher, matryoshka_dims, embedding_dim)
-    old_tokenizer = Tokenizer.from_file(str(teacher / "tokenizer.json"))
+    old_tokenizer = read_tokenizer(teacher / "tokenizer.json")
     _check_rows(old_tokenizer, table, teacher)
     tokens = _list_tokens(tokenizer)
     special_ids = _find_special_ids(tokenizer, tokens)
@@ -202,7 +204,7 @@ def _check_widths(teacher: Path, matryoshka_dims: Sequence[int], embedding_dim: 
         raise ValueError(f"`matryoshka_dims` begins with {matryoshka_dims[0]}, but the teacher gives {embedding_dim}.")
     for name in ("config.json", *_SETTINGS_FILES[1:]):
         path = teacher / name
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings = read_json(path) if path.is_file() else {}
         width = settings.get("truncate_dim")
         if width is not None and (not isinstance(width, int) or not 1 <= width <= embedding_dim):
             raise ValueError(
@@ -214,7 +216,7 @@ def _check_widths(teacher: Path, matryoshka_dims: Sequence[int], embedding_dim: 
 def _find_heads(teacher: Path) -> list[_Head]:
     """Find the dense layers behind the network, in order."""
     heads = []
-    for module in json.loads((teacher / "modules.json").read_text(encoding="utf-8"))[1:]:
+    for module in read_json(teacher / "modules.json")[1:]:
         if module["type"].rpartition(".")[2] != "Dense":
             continue
         tensors = list_tensors(teacher / module["path"])
@@ -225,7 +227,7 @@ def _find_heads(teacher: Path) -> list[_Head]:
 
 def _list_tokens(folder: Path) -> list[str]:
     """List the tokens of a tokenizer by id."""
-    vocab: dict[str, int] = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(with_added_tokens=True)
+    vocab: dict[str, int] = read_tokenizer(folder / "tokenizer.json").get_vocab(with_added_tokens=True)
     tokens = sorted(vocab, key=vocab.__getitem__)
     if vocab[tokens[-1]] != len(tokens) - 1:
         raise ValueError(f"{folder}/tokenizer.json has {len(tokens)} tokens, but ids up to {vocab[tokens[-1]]}.")
@@ -235,10 +237,7 @@ def _list_tokens(folder: Path) -> list[str]:
 def _find_special_ids(tokenizer: Path, tokens: Sequence[str]) -> dict[str, int]:
     """Find the ids of the special tokens that a config.json holds."""
     path = tokenizer / "tokenizer_config.json"
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
+    names = read_json(path)
     found = {key: names[key] for key in _SPECIAL_IDS if isinstance(names.get(key), str)}
     for key, name in found.items():
         if name not in tokens:
@@ -274,7 +273,7 @@ def _copy_tokenizer(tokenizer: Path, output: Path, max_length: int) -> None:
     for name in _TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, output / name)
     path = output / "tokenizer_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = read_json(path)
     settings["model_max_length"] = max_length
     path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -285,7 +284,7 @@ def _copy_modules(teacher: Path, output: Path, max_length: int) -> None:
         if (teacher / name).is_file():
             shutil.copyfile(teacher / name, output / name)
     _set_max_seq_length(output / "sentence_bert_config.json", max_length)
-    for module in json.loads((teacher / "modules.json").read_text(encoding="utf-8"))[1:]:
+    for module in read_json(teacher / "modules.json")[1:]:
         (output / module["path"]).mkdir()
         for name in ("config.json", "model.safetensors"):
             if (teacher / module["path"] / name).is_file():
@@ -294,7 +293,7 @@ def _copy_modules(teacher: Path, output: Path, max_length: int) -> None:
 
 def _set_max_seq_length(path: Path, max_length: int) -> None:
     """Correct the limit where an older layout keeps it beside the tokenizer's."""
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    settings: dict[str, Any] = read_json(path) if path.is_file() else {}
     if "max_seq_length" in settings:
         settings["max_seq_length"] = max_length
         path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 
 from hf_turkembed.distillation.batching import plan_batches
 from hf_turkembed.distillation.vectors import shard_files
-from hf_turkembed.record import read_json, write_json
+from hf_turkembed.json_files import read_json
+from hf_turkembed.record import write_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

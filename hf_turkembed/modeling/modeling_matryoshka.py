@@ -77,7 +77,7 @@ class MatryoshkaMixin(PreTrainedModel):
         """Raise a ValueError that names the repo if its network would not embed; by default any network does."""
 
     def check_dtype(self) -> None:
-        """Raise a ValueError if the network gives no numbers in its precision; by default it does in any."""
+        """Raise a ValueError if the network gives no numbers in its precision, autocast's included; by default never."""
 
     @classmethod
     def is_custom_code(cls) -> bool:
@@ -149,8 +149,10 @@ class MatryoshkaMixin(PreTrainedModel):
             `last_hidden_state` of the native class and `pooler_output`, the sentence embedding.
 
         Raises:
-            ValueError: If the model was not loaded by `from_pretrained`, so has no pooling.
+            ValueError: If the model was not loaded by `from_pretrained`, so has no pooling, or would not run in its
+                precision.
         """
+        self.check_dtype()
         return_dict = kwargs.pop("return_dict", None)
         output = super().forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
         hidden = output.last_hidden_state

@@ -23,8 +23,11 @@ class MatryoshkaGemma3TextModel(MatryoshkaMixin, Gemma3TextModel):
             )
 
     def check_dtype(self) -> None:
-        """Refuse float16."""
-        if self.dtype == torch.float16:
+        """Refuse float16, of the weights or by autocast."""
+        device = self.device.type
+        # Weights that are offloaded are on `meta`, which autocast does not know.
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        if self.dtype == torch.float16 or (autocast and torch.get_autocast_dtype(device) == torch.float16):
             raise ValueError(
                 "Gemma 3 does not run in float16: its activations exceed that range, and the embeddings would be NaN. "
                 "Use torch.bfloat16 or torch.float32."

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling import MODEL_CLASSES
 from hf_turkembed.modeling.modeling_matryoshka import MatryoshkaMixin
 from hf_turkembed.modeling.server_files import write_server_files
@@ -77,7 +78,7 @@ def check_layout(folder: Path) -> None:
         ValueError: If it is; the message names the command that converts it.
     """
     path = folder / "config.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("model_type") == "new":
+    if path.is_file() and read_json(path).get("model_type") == "new":
         raise ValueError(
             f"{path} has the model_type 'new', the older layout of GTE, whose code does not run on transformers 5; "
             f"convert it once with `hf-turkembed convert-gte {folder} OUTPUT`, and name OUTPUT instead."
@@ -99,7 +100,7 @@ def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     _check_widths(matryoshka_dims)
     model_class = _class_for(folder)
     path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_json(path)
     files = code_files(model_class)
     config["auto_map"] = {"AutoModel": f"{files[0].stem}.{model_class.__name__}"}
     config["architectures"] = [model_class.native_class().__name__]
@@ -131,7 +132,7 @@ def save_model(model: "SentenceTransformer", folder: Path, matryoshka_dims: Sequ
 
 def trained_widths(folder: Path) -> tuple[int, ...] | None:
     """Return the widths that a model folder declares, largest first; None where it declares none."""
-    dims = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("matryoshka_dims")
+    dims = read_json(folder / "config.json").get("matryoshka_dims")
     return None if dims is None else tuple(dims)
 
 
@@ -143,7 +144,7 @@ def _check_widths(matryoshka_dims: Sequence[int]) -> None:
 
 def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequence[int]) -> None:
     """Read pooling and heads as the class will, around a network without weights."""
-    for module in json.loads((folder / "modules.json").read_text(encoding="utf-8"))[1:]:
+    for module in read_json(folder / "modules.json")[1:]:
         if not re.fullmatch(r"[\w-]+", module["path"]):
             raise ValueError(f"{folder}/modules.json names the folder {module['path']!r}; expected one beside it.")
     config.matryoshka_dims = list(matryoshka_dims)
@@ -155,7 +156,7 @@ def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequ
 def _class_for(folder: Path) -> type[MatryoshkaMixin]:
     """Return the model class for a folder's `model_type`."""
     path = folder / "config.json"
-    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    model_type = read_json(path).get("model_type")
     if model_type not in _CLASSES:
         known = f"{path} has the model_type {model_type!r}; Matryoshka classes exist for {', '.join(_CLASSES)}."
         native = MODEL_MAPPING_NAMES.get(model_type)

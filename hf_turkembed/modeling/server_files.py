@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_turkembed.json_files import read_json
+
 # What transformers reads as `rope_parameters` of the two kinds of layers.
 _ROPE_KEYS = {"full_attention": "rope_theta", "sliding_attention": "rope_local_base_freq"}
 _MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
@@ -22,7 +24,7 @@ def write_server_files(folder: Path) -> None:
     Args:
         folder: A model in the sentence-transformers layout with `matryoshka_dims` in its config.json.
     """
-    config = _read(folder / "config.json")
+    config = read_json(folder / "config.json")
     # The name that vLLM looks for before it lets a request choose a width.
     config["matryoshka_dimensions"] = config["matryoshka_dims"]
     if config["model_type"] == "gemma3_text":
@@ -33,7 +35,7 @@ def write_server_files(folder: Path) -> None:
         # vLLM builds its GTE only where this is said; transformers knows no other.
         config["position_embedding_type"] = "rope"
     _write(folder / "config.json", dict(sorted(config.items())))
-    modules = _read(folder / "modules.json")
+    modules = read_json(folder / "modules.json")
     for module in modules:
         kind = module["type"].rpartition(".")[2]
         if module["type"].startswith("sentence_transformers.") and kind in _MODULES:
@@ -73,7 +75,7 @@ def _period(layer_types: Sequence[str]) -> int | None:
 
 def _write_pooling(path: Path) -> None:
     """Write the pooling as flags; a mode that is neither `cls` nor `mean` is left as it is."""
-    settings = _read(path)
+    settings = read_json(path)
     mode = settings.get("pooling_mode")
     if mode not in _POOLING_FLAGS:
         return
@@ -87,15 +89,10 @@ def _write_limit(folder: Path, positions: int) -> None:
     """Write the longest text, in tokens, where servers look for it."""
     path = folder / "sentence_bert_config.json"
     if path.is_file():
-        settings = _read(path)
-        longest = _read(folder / "tokenizer_config.json").get("model_max_length", positions)
+        settings = read_json(path)
+        longest = read_json(folder / "tokenizer_config.json").get("model_max_length", positions)
         settings.setdefault("max_seq_length", int(min(longest, positions)))
         _write(path, settings)
-
-
-def _read(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _write(path: Path, content: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_turkembed import record as records
+from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import (
     format_name,
     format_seconds,
@@ -124,7 +124,7 @@ def model_limits(folder: Path, chain: Sequence[Provenance]) -> list[str]:
             limits.append(f"Training in {_step_name(record)} saw at most the first {length:,} tokens of a text.")
     if chain[0].identity.step == "clone":
         limits.append("The network has not been trained since its vocabulary changed: expect less than its teacher.")
-    if records.read_json(folder / "config.json").get("model_type") == "gemma3_text":
+    if read_json(folder / "config.json").get("model_type") == "gemma3_text":
         limits.append("Activations of Gemma 3 overflow float16, which gives NaN; load it in bfloat16 or float32.")
     return limits
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_turkembed import record as records
+from hf_turkembed.json_files import read_json
 from hf_turkembed.scores import ScoreReport, write_scores
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def restore_model_code(folder: Path) -> None:
         ValueError: If no class is known for the `model_type`, or `auto_map` names a class that is not ours.
     """
     config_path = folder / "config.json"
-    config = records.read_json(config_path) if config_path.is_file() else {}
+    config = read_json(config_path) if config_path.is_file() else {}
     if not config.get("matryoshka_dims"):
         return
     from hf_turkembed.modeling.repository import write_matryoshka_code
@@ -98,7 +98,7 @@ def restore_model_code(folder: Path) -> None:
         write_server_files(folder)
         return
     write_matryoshka_code(folder, config["matryoshka_dims"])
-    written = records.read_json(config_path)["auto_map"]["AutoModel"]
+    written = read_json(config_path)["auto_map"]["AutoModel"]
     if reference not in (None, written):
         raise ValueError(
             f"config.json names the class `{reference}` in `auto_map`, whose file is missing; for its `model_type` "

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hf_turkembed import record as records
+from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import comparisons, lineage
 from hf_turkembed.publishing.comparisons import Check
 from hf_turkembed.publishing.staging import CARD_FILE
@@ -75,7 +76,7 @@ def verify_folder(folder: Path) -> Verification:
 
 def _verify_model(folder: Path, scratch: Path) -> list[Check]:
     """Run both probes of a model side by side and compare them."""
-    widths = records.read_json(folder / "config.json").get("matryoshka_dims")
+    widths = read_json(folder / "config.json").get("matryoshka_dims")
     if not widths:
         detail = (
             "config.json has no `matryoshka_dims`; write them with "

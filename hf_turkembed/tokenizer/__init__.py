@@ -35,6 +35,7 @@ from hf_turkembed.tokenizer.pruning import (
     order_removals,
 )
 from hf_turkembed.tokenizer.reaching import find_unreachable
+from hf_turkembed.tokenizer.reading import read_tokenizer
 from hf_turkembed.tokenizer.report import (
     TokenizerComparison,
     TokenizerReport,
@@ -105,6 +106,7 @@ __all__ = [
     "plot_fertility_change",
     "rank_merges",
     "read_source",
+    "read_tokenizer",
     "resolve_language_weights",
     "segment",
     "select_pieces",

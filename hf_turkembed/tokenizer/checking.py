@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 
 from hf_turkembed.tokenizer.behaviour import describe_behaviour
 from hf_turkembed.tokenizer.reaching import find_unreachable
+from hf_turkembed.tokenizer.reading import read_tokenizer
 from hf_turkembed.tokenizer.source import BYTE_TOKENS, SourceVocabulary
 from hf_turkembed.tokenizer.unknown import count_unknown_characters
 
@@ -42,7 +43,7 @@ def check_tokenizer(folder: Path, source: SourceVocabulary, *, vocab_size: int, 
         reloaded = AutoTokenizer.from_pretrained(copy, local_files_only=True)
     _check_size(loaded, vocab_size, "as written")
     _check_size(reloaded, vocab_size, "after save_pretrained and loading again")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = read_tokenizer(folder / "tokenizer.json")
     _check_reachable(tokenizer, source)
     _check_added_tokens(tokenizer, source)
     _check_behaviour(loaded, source)

@@ -10,6 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+from hf_turkembed.json_files import read_json
 from hf_turkembed.tokenizer.behaviour import TokenizerBehaviour, describe_behaviour
 
 BYTE_TOKENS = frozenset(f"<0x{value:02X}>" for value in range(256))
@@ -78,7 +79,7 @@ def read_source(folder: Path) -> SourceVocabulary:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` does not exist; give a folder that holds a fast tokenizer.")
-    spec = json.loads(path.read_text(encoding="utf-8"))
+    spec = read_json(path)
     # Older files do not name the type of their model, but only a BPE has merges.
     if spec["model"].get("type") != "BPE" and "merges" not in spec["model"]:
         return _read_without_merges(folder, path)
@@ -146,7 +147,7 @@ def _read_prompts(folder: Path) -> tuple[str, ...]:
     path = folder / "config_sentence_transformers.json"
     if not path.is_file():
         return ()
-    prompts = json.loads(path.read_text(encoding="utf-8")).get("prompts") or {}
+    prompts = read_json(path).get("prompts") or {}
     return tuple(prompt for prompt in prompts.values() if prompt)
 
 

@@ -105,10 +105,10 @@ def test_tokens_past_the_end_of_the_table_have_no_row(store):
         compose(table, ["де"])
 
 
-def test_pieces_inside_a_word_of_a_wordpiece_are_not_spelled():
-    vocab = {"[UNK]": 0, "ev": 1, "##ler": 2, "#": 3, "##l": 4, "##er": 5, "###": 6}
+def test_pieces_inside_a_word_of_a_wordpiece_are_spelled_by_pieces_inside_words():
+    vocab = {"[UNK]": 0, "ev": 1, "##ler": 2, "#": 3, "##l": 4, "##er": 5, "###": 6, "##in": 7}
     teacher = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
-    assert spell_tokens(teacher, ["evler", "##er", "##lerler"], 7) == [[1, 2], [], []]
+    assert spell_tokens(teacher, ["evler", "##er", "##lerler", "##in", "ler"], 7) == [[1, 2], [5], [2, 2], [], []]
 
 
 def test_a_plan_lists_pieces_in_order(store):

@@ -214,6 +214,19 @@ BAD_TEACHERS = {
         lambda t: (t / "modules.json").write_text((t / "modules.json").read_text().replace("2_Dense", "../evil")),
         r"names the folder '\.\./evil'; expected one beside it",
     ),
+    "config that is no JSON": (lambda t: cut(t / "config.json"), r"config\.json is not valid JSON"),
+    "modules that are no JSON": (lambda t: cut(t / "modules.json"), r"modules\.json is not valid JSON"),
+    "tokenizer that is no JSON": (lambda t: cut(t / "tokenizer.json"), r"tokenizer\.json is not a fast tokenizer"),
+    "index of no files": (
+        lambda t: (t / "model.safetensors.index.json").write_text('{"metadata": {}}'),
+        r"index\.json has no `weight_map`",
+    ),
+    "float8": (
+        lambda t: spoil_weights(
+            t / "model.safetensors", lambda w: w.update({TABLE: w[TABLE].to(torch.float8_e4m3fn)})
+        ),
+        r"`embed_tokens\.weight` is stored as F8_E4M3; convert it",
+    ),
     "no architecture of ours": (
         lambda t: spoil_json(t / "config.json", model_type="roberta"),
         "model_type 'roberta'",

@@ -138,6 +138,14 @@ def test_gemma_is_not_converted_to_float16(gemma, convert):
         convert(AutoModel.from_pretrained(gemma))
 
 
+def test_gemma_does_not_run_in_float16_through_autocast(gemma):
+    model, batch = AutoModel.from_pretrained(gemma), tokens(gemma)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model(**batch).pooler_output.isfinite().all()
+    with torch.autocast("cpu", torch.float16), pytest.raises(ValueError, match="does not run in float16"):
+        model(**batch)
+
+
 @pytest.mark.parametrize("model_type", ["gte", "bert"])
 def test_the_others_run_in_float16(encoders, model_type):
     folder = encoders(model_type)

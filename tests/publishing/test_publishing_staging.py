@@ -8,6 +8,7 @@ import pytest
 from score_samples import make_score
 
 from hf_turkembed import record
+from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import stage_folder
 from hf_turkembed.publishing.staging import check_texts, list_files
 from hf_turkembed.scores import ScoreReport, read_scores
@@ -146,7 +147,7 @@ def test_lost_code_of_the_model_class_is_written_again(gemma, tmp_path):
 def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
     folder = tmp_path / "saved"
     stage_folder(gemma, folder, card="", report=ScoreReport(scores=()))
-    config = record.read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     record.write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
     with pytest.raises(ValueError, match=r"modeling_other\.OtherModel.*write_matryoshka_code"):
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
