@@ -135,7 +135,7 @@ def _checkpoint_files(folder: Path) -> list[Path]:
     if (folder / _INDEX).is_file():
         index = read_json(folder / _INDEX)
         if not isinstance(index, dict) or not index.get("weight_map"):
-            raise ValueError(f"{folder / _INDEX} has no `weight_map`, which names the file of each tensor; fetch it again.")
+            raise ValueError(f"{folder / _INDEX} has no `weight_map`, which names each tensor's file; fetch it again.")
         files = [folder / name for name in sorted(set(index["weight_map"].values()))]
         if missing := [file.name for file in files if not file.is_file()]:
             raise FileNotFoundError(f"{folder} lacks {missing}, which {_INDEX} names; download them.")

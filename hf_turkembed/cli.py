@@ -102,7 +102,9 @@ def publish(
 @app.command()
 def card(
     folder: _Folder,
-    repo_id: _RepoId,
+    repo_id: Annotated[
+        str | None, typer.Option(help="Name of the repo, ORG/NAME. Default: ORG and the folder's name.")
+    ] = None,
     license: _License = None,
     language: _Languages = None,
     scores: _Scores = None,
@@ -111,6 +113,7 @@ def card(
     from hf_turkembed.publishing import render_card
     from hf_turkembed.publishing.hub import check_repo_id
 
+    repo_id = repo_id or f"ORG/{folder.resolve().name}"
     check_repo_id(repo_id)
     text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), report=_read_report(scores))
     typer.echo(text, nl=False)

@@ -88,7 +88,7 @@ def spell_tokens(teacher: Tokenizer, tokens: Sequence[str], teacher_rows: int) -
     """
     unknown = find_unknown_id(teacher)
     if prefix := getattr(teacher.model, "continuing_subword_prefix", None):
-        # A WordPiece's model takes any text for the beginning of a word; it cuts by the longest match on the inside too.
+        # A WordPiece's model takes any text for a word's beginning; it cuts the inside by the longest match too.
         usable = {token: row for token, row in teacher.get_vocab().items() if row < teacher_rows and row != unknown}
         return [spell_longest_first(token, usable, prefix) or [] for token in tokens]
     spelled = [[piece.id for piece in teacher.model.tokenize(token)] for token in tokens]
@@ -139,7 +139,7 @@ def compose_table(table: StoredTensor, plan: RowPlan, initialization: Initializa
     if initialization == "scaled_mean":
         _scale(composed, result, plan)
     elif initialization == "random":
-        composed = _draw(result[torch.from_numpy(copied)].float(), len(composed), seed)
+        _draw(composed, result, copied, seed)
     result[torch.from_numpy(plan.composed)] = composed.to(result.dtype)
     return result
 
@@ -173,8 +173,11 @@ def _scale(composed: Tensor, table: Tensor, plan: RowPlan) -> None:
     composed *= (wanted / composed.norm(dim=1).clamp(min=1e-12))[:, None]
 
 
-def _draw(copied: Tensor, rows: int, seed: int) -> Tensor:
-    """Draw rows with the mean and standard deviation of others."""
+def _draw(composed: Tensor, table: Tensor, copied: NDArray[np.int64], seed: int) -> None:
+    """Draw the composed rows with the mean and standard deviation, by dimension, of the copied ones."""
+    blocks = [torch.from_numpy(rows) for rows in np.split(copied, range(_BLOCK_ROWS, len(copied), _BLOCK_ROWS))]
+    mean = torch.stack([table[rows].double().sum(dim=0) for rows in blocks]).sum(dim=0) / len(copied)
+    squares = torch.stack([(table[rows].double() - mean).square().sum(dim=0) for rows in blocks]).sum(dim=0)
+    deviation = (squares / (len(copied) - 1)).sqrt()
     generator = torch.Generator().manual_seed(seed)
-    deviation, mean = torch.std_mean(copied, dim=0)
-    return mean + deviation * torch.randn(rows, copied.shape[1], generator=generator)
+    composed.normal_(generator=generator).mul_(deviation.float()).add_(mean.float())

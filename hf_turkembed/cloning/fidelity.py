@@ -37,6 +37,26 @@ class Reconstruction:
 def measure_reconstruction(
     tokenizer: Path, table: StoredTensor, initialization: Initialization, *, seed: int
 ) -> Reconstruction:
+    """Measure how close the rows that `recompose_rows` makes are to the real ones.
+
+    Args:
+        tokenizer: Folder of the teacher's tokenizer.
+        table: The teacher's table, `(teacher_rows, hidden_size)`.
+        initialization: How rows are composed.
+        seed: Chooses the tokens.
+
+    Returns:
+        How close the rows are.
+
+    Raises:
+        ValueError: If the tokenizer has no token to hide.
+    """
+    return compare_rows(*recompose_rows(tokenizer, table, initialization, seed=seed))
+
+
+def recompose_rows(
+    tokenizer: Path, table: StoredTensor, initialization: Initialization, *, seed: int
+) -> tuple[Tensor, Tensor]:
     """Hide up to 5,000 of the teacher's own tokens of two letters and more, and compose their rows anew.
 
     This is the only case in which the row that a composed one should have is known.
@@ -48,7 +68,7 @@ def measure_reconstruction(
         seed: Chooses the tokens.
 
     Returns:
-        How close the rows are.
+        The composed rows and the real ones, each `(tokens, hidden_size)` in float32.
 
     Raises:
         ValueError: If the tokenizer has no such token.
@@ -67,11 +87,15 @@ def measure_reconstruction(
     rest = sorted(vocabulary.keys() - set(hidden))
     tokens = [*held_out, *generator.sample(rest, min(_REFERENCE, len(rest)))]
     made = compose_table(table, plan_rows(without, tokens, table.shape[0]), initialization, seed=seed)
-    real = compose_table(table, plan_rows(teacher, held_out, table.shape[0]), initialization, seed=seed).float()
-    made = made[: len(held_out)].float()
+    real = compose_table(table, plan_rows(teacher, held_out, table.shape[0]), initialization, seed=seed)
+    return made[: len(held_out)].float(), real.float()
+
+
+def compare_rows(made: Tensor, real: Tensor) -> Reconstruction:
+    """Compare composed rows with the real ones, each `(tokens, hidden_size)`."""
     norms = real.norm(dim=1).clamp(min=1e-12)
     return Reconstruction(
-        tokens=len(held_out),
+        tokens=len(real),
         cosine=float(torch.cosine_similarity(made, real).mean()),
         relative_l2=float(((made - real).norm(dim=1) / norms).mean()),
     )

@@ -77,7 +77,7 @@ class MatryoshkaMixin(PreTrainedModel):
         """Raise a ValueError that names the repo if its network would not embed; by default any network does."""
 
     def check_dtype(self) -> None:
-        """Raise a ValueError if the network gives no numbers in its precision, autocast's included; by default never."""
+        """Raise a ValueError if the network gives no numbers in its precision or autocast's; by default never."""
 
     @classmethod
     def is_custom_code(cls) -> bool:
