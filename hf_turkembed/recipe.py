@@ -33,6 +33,8 @@ class TextTableConfig:
     column: str
     # Language of the text, where the names do not say.
     language: str | None = None
+    # Of parallel text: the column that the teacher embeds in place of this one, such as its English translation.
+    teacher_column: str | None = None
 
     def __post_init__(self) -> None:
         """Check that the language is known from one place."""
@@ -57,6 +59,8 @@ class CorpusConfig:
     # Config name of a language in `dataset`.
     dataset_config: str = "{language}"
     text_column: str = "text"
+    # Of parallel text: the column that the teacher embeds in place of that one.
+    teacher_column: str | None = None
     # Rows of the shuffled dataset that are passed over first.
     skip_rows: int = 0
     skip_rows_by_language: Mapping[str, int] = field(default_factory=dict)
@@ -67,6 +71,11 @@ class CorpusConfig:
     # number, the two cut a file into a part for training and a part held out. `files` and `tables` are read whole.
     skip_last: int = 0
     only_last: int | None = None
+
+    @property
+    def is_parallel(self) -> bool:
+        """Tell whether some of the text has a text that a teacher embeds in place of it."""
+        return self.teacher_column is not None or any(table.teacher_column is not None for table in self.tables)
 
     def __post_init__(self) -> None:
         """Check what needs no files."""
@@ -159,14 +168,24 @@ class EmbedConfig:
 
     teacher: ModelSource
     corpus: CorpusConfig
-    # Texts are cut to this many teacher tokens.
+    # Texts are cut to this many teacher tokens, for the student as well.
     max_length: int
-    batch_size: int
+    # Most tokens of one forward pass, padding included.
+    batch_tokens: int
     # Rows of one Parquet shard, the unit that is redone after a crash.
     shard_rows: int
+    # Texts of each language that are kept from training, in splits of their own.
+    validation_rows: int = 0
+    test_rows: int = 0
+    # Lets `max_length` go beyond the window that the teacher was trained with.
+    extend_window: bool = False
+    # Stores what the teacher's heads are given as well, for `distill.pre_dense_weight`.
+    pre_dense: bool = False
     # Name of one of the teacher's prompts, or none.
     prompt: str | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    # `flash_attention_2` leaves out padding altogether; it needs a GPU and its kernels.
+    attention: Literal["sdpa", "flash_attention_2"] = "sdpa"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +198,8 @@ class DistillConfig:
     epochs: int
     # Texts of one optimizer step, over all processes.
     batch_size: int
+    # Most tokens of one forward pass of one process, padding included; gradients of several are added up.
+    batch_tokens: int
     learning_rate: float
     # Share of the steps in which the learning rate rises from zero; it then falls linearly to zero.
     warmup_ratio: float
@@ -188,8 +209,25 @@ class DistillConfig:
     # Learning rate of the embedding table, whose rows are rarely touched; None for `learning_rate`.
     embedding_learning_rate: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    # Optimizer steps between checkpoints.
+    # Optimizer steps between checkpoints; before each the student is compared with the teacher on the split for
+    # validation, where there is one, and with the grades of `sts`.
     checkpoint_steps: int = 1000
+    sts: DatasetConfig | None = None
+    # Which weights to keep: those of the last step, or those with the highest mean cosine on the split for validation.
+    keep: Literal["last", "best"] = "last"
+    # Weight of the cosine before the dense heads; needs vectors with `pre_dense`.
+    pre_dense_weight: float = 0.0
+    # Weight of the squared difference of all cosines within a forward pass.
+    similarity_weight: float = 0.0
+    # Share of the steps, at the beginning, in which only the rows of new tokens are trained; `id_map` names the folder
+    # of the tokenizer step, which knows them.
+    new_rows_ratio: float = 0.0
+    id_map: DataSource | None = None
+
+    def __post_init__(self) -> None:
+        """Check that what belongs together is given together."""
+        if (self.new_rows_ratio > 0) != (self.id_map is not None):
+            raise ValueError("`new_rows_ratio` and `id_map` go together; one of them is missing.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,11 @@ accelerate launch --config_file accelerate_configs/cpu.yaml recipes/distill.py R
 
 from dataclasses import asdict
 
-from hf_turkembed.distillation import Schedule, distill, read_vectors, remove_checkpoints
+from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best, remove_checkpoints
 from hf_turkembed.modeling.repository import check_encoder, save_model
+from hf_turkembed.recipe import DistillConfig
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, read_recipe, start_process_group
+from inputs import clear_errors, fetch, load_encoder, new_rows, read_labelled, read_recipe, start_process_group
 
 
 def main() -> None:
@@ -22,30 +23,52 @@ def main() -> None:
                 return
             folder = fetch(recipe, step.identity, "student", config.student)
             check_encoder(folder, config.matryoshka_dims)
-            student = load_encoder(folder, "float32", accelerator.device, config.max_length)
-            report = distill(
-                student,
-                read_vectors(fetch(recipe, step.identity, "vectors", config.vectors)),
-                accelerator,
-                step.partial,
-                schedule=Schedule(
-                    epochs=config.epochs,
-                    batch_size=config.batch_size,
-                    learning_rate=config.learning_rate,
-                    embedding_learning_rate=config.embedding_learning_rate or config.learning_rate,
-                    warmup_ratio=config.warmup_ratio,
-                    weight_decay=config.weight_decay,
-                    max_grad_norm=config.max_grad_norm,
-                    checkpoint_steps=config.checkpoint_steps,
-                ),
-                matryoshka_dims=config.matryoshka_dims,
-                seed=recipe.seed,
-            )
+            student = load_encoder(folder, "float32", accelerator.device)
+            try:
+                report = distill(
+                    student,
+                    fetch(recipe, step.identity, "vectors", config.vectors),
+                    accelerator,
+                    step.partial,
+                    schedule=schedule_of(config),
+                    objective=Objective(
+                        matryoshka_dims=config.matryoshka_dims,
+                        pre_dense_weight=config.pre_dense_weight,
+                        similarity_weight=config.similarity_weight,
+                    ),
+                    max_length=config.max_length,
+                    seed=recipe.seed,
+                    sts=None if config.sts is None else read_labelled(recipe, step.identity, "sts", config.sts, "sts"),
+                    new_rows=new_rows(recipe, config.id_map, student[0].model.get_input_embeddings().num_embeddings),
+                    price_per_hour=recipe.price_per_hour,
+                )
+            except Interrupted as stopped:
+                # As a shell would end a command that SIGTERM killed.
+                print(stopped, flush=True)
+                raise SystemExit(143) from stopped
             if accelerator.is_main_process:
+                if config.keep == "best":
+                    load_best(student, step.partial)
                 save_model(student, step.partial, config.matryoshka_dims, folder)
                 remove_checkpoints(step.partial)
                 finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
         accelerator.end_training()
+
+
+def schedule_of(config: DistillConfig) -> Schedule:
+    """Collect the optimisation settings."""
+    return Schedule(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        batch_tokens=config.batch_tokens,
+        learning_rate=config.learning_rate,
+        embedding_learning_rate=config.embedding_learning_rate or config.learning_rate,
+        warmup_ratio=config.warmup_ratio,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        checkpoint_steps=config.checkpoint_steps,
+        new_rows_ratio=config.new_rows_ratio,
+    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         stage = config.stages[name]
         base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
         check_encoder(base, stage.matryoshka_dims)
-        model = load_encoder(base, "float32", accelerator.device, config.max_length)
+        model = load_encoder(base, "float32", accelerator.device)
+        model.max_seq_length = config.max_length
         report = finetune(
             model,
             read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, stage.kind),

@@ -1,6 +1,7 @@
 """What every recipe script needs before its work: arguments, the process group, and the inputs a recipe names."""
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -16,11 +17,15 @@ from huggingface_hub import snapshot_download
 from hf_turkembed import corpus, record
 from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
+from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_layout
 from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe, ScoreConfig
 from hf_turkembed.record import Identity
 from hf_turkembed.step import identify
+from hf_turkembed.tokenizer_tables import ID_MAP_FILE
 
+# A full disk, a full quota, a file too large for its file system, and one that cannot be written to.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # Weights in other forms than safetensors, which a model repo may hold as well.
 _UNUSED_FILES = ["*.bin", "*.pt", "*.onnx", "*.h5", "*.msgpack", "*.gguf", "openvino/*", "onnx/*"]
 
@@ -66,6 +71,10 @@ def clear_errors() -> Iterator[None]:
         yield
     except (ValueError, ConnectionError, FileNotFoundError, PermissionError) as error:
         raise SystemExit(f"error: {error}") from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise SystemExit(f"error: {error}; what is finished is kept: make room and run it again.") from error
 
 
 def start_logging() -> None:
@@ -162,6 +171,7 @@ def text_sources(recipe: Recipe, identity: Identity, role: str, config: CorpusCo
                 columns=tuple(find_columns(recipe, config, language)),
                 dataset=_text_dataset(recipe, identity, role, config, language),
                 text_column=config.text_column,
+                teacher_column=config.teacher_column,
                 skip_rows=config.skip_rows_by_language.get(language, config.skip_rows),
                 rows=config.rows_by_language.get(language, config.rows),
                 skip_last=config.skip_last,
@@ -208,7 +218,7 @@ def find_columns(recipe: Recipe, config: CorpusConfig, language: str) -> Iterato
                 f"{folder} holds no file {table.files!r}, which the corpus names for `{language}`."
             )
         for file in files:
-            yield TextColumn(file=file, column=table.column)
+            yield TextColumn(file=file, column=table.column, teacher_column=table.teacher_column)
 
 
 def labelled_source(recipe: Recipe, identity: Identity, role: str, config: DatasetConfig) -> Path | HubDataset:
@@ -288,14 +298,14 @@ def is_there(recipe: Recipe, source: str) -> bool:
     return recipes.is_local(source) and recipes.local_path(recipe, source).exists()
 
 
-def load_encoder(folder: Path, precision: str, device: Any, max_length: int | None = None) -> Any:
+def load_encoder(folder: Path, precision: str, device: Any, attention: str | None = None) -> Any:
     """Load a model in the given precision.
 
     Args:
         folder: A model in the sentence-transformers layout.
         precision: `float32` or `bfloat16`.
         device: Where it goes.
-        max_length: Texts are cut to this many tokens; None for the model's own limit.
+        attention: Name of an implementation that transformers knows; None for its choice.
 
     Raises:
         ValueError: If it has GTE's older layout, which has to be converted.
@@ -303,10 +313,16 @@ def load_encoder(folder: Path, precision: str, device: Any, max_length: int | No
     check_layout(folder)
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(folder), device=str(device), model_kwargs={"dtype": precision})
-    if max_length is not None:
-        model.max_seq_length = max_length
-    return model
+    settings = {"dtype": precision} | ({} if attention is None else {"attn_implementation": attention})
+    return SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
+
+
+def new_rows(recipe: Recipe, tokenizer: str | None, rows: int) -> list[int]:
+    """List the rows of a student's table whose tokens the old tokenizer did not have, by the map of its ids."""
+    if tokenizer is None:
+        return []
+    id_map = read_json(recipes.local_path(recipe, tokenizer) / ID_MAP_FILE)
+    return sorted(set(range(rows)) - {row for row in id_map["old_to_new"] if row is not None})
 
 
 def _text_dataset(

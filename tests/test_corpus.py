@@ -3,6 +3,7 @@
 import json
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,15 @@ from hf_turkembed import corpus
 from hf_turkembed.corpus import (
     HubDataset,
     TextColumn,
+    TextRow,
     TextSource,
     read_bitext,
     read_labelled_pairs,
     read_pairs,
+    read_rows,
     read_texts,
     read_triplets,
+    sample_rows,
     strip_text,
 )
 
@@ -295,3 +299,35 @@ def test_json_that_no_reader_takes_is_left_out(file):
     left_out = Counter()
     assert list(read_texts(TextSource(language="tr", columns=(column,)), seed=0, left_out=left_out)) == ["kedi"]
     assert left_out == {"lines that are no JSON object": 2}
+
+
+def test_a_sample_comes_from_anywhere_in_the_files_and_follows_the_seed(tmp_path):
+    path = tmp_path / "tr.txt"
+    path.write_text("\n".join(f"satır {number}" for number in range(1000)), encoding="utf-8")
+    source = TextSource(language="tr", files=(path,), rows=50)
+    first, again, other = (list(sample_rows(source, seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other and len(set(first)) == 50
+    numbers = [int(row.text.split()[1]) for row in first]
+    assert numbers != sorted(numbers) and 300 < sum(numbers) / 50 < 700
+
+
+def test_a_sample_of_everything_is_everything_in_order(tmp_path):
+    path = tmp_path / "tr.txt"
+    path.write_text("iki\nbir\nüç\n", encoding="utf-8")
+    source = TextSource(language="tr", files=(path,))
+    assert [row.text for row in sample_rows(source, seed=0)] == list(read_texts(source, seed=0))
+
+
+def test_parallel_text_comes_with_what_the_teacher_reads(tmp_path):
+    table = tmp_path / "pairs.tsv"
+    table.write_text("en\ttr\na cat\tbir kedi\n\tboş\na dog\tbir köpek\n", encoding="utf-8")
+    plain = tmp_path / "tr.txt"
+    plain.write_text("iki kedi\n", encoding="utf-8")
+    column = TextColumn(file=table, column="tr", teacher_column="en")
+    left_out = Counter()
+    source = TextSource(language="tr", files=(plain,), columns=(column,))
+    rows = list(read_rows(source, seed=0, left_out=left_out))
+    assert rows == [TextRow("iki kedi"), TextRow("bir kedi", "a cat"), TextRow("bir köpek", "a dog")]
+    assert left_out["rows without text in the column"] == 1
+    with pytest.raises(ValueError, match="has no column 'de'; its columns are en, tr"):
+        list(read_rows(replace(source, columns=(replace(column, teacher_column="de"),)), seed=0))

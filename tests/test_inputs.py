@@ -21,7 +21,7 @@ def recipe(tmp_path, gemma):
     path = tmp_path / "recipe.yaml"
     path.write_text(
         f"output_dir: {tmp_path}/run\nseed: 1\nsteps: [embed, finetune]\ndata_root: {tmp_path}\n"
-        "embed:\n  teacher: '{data_root}/encoder'\n  max_length: 8\n  batch_size: 1\n  shard_rows: 1\n"
+        "embed:\n  teacher: '{data_root}/encoder'\n  max_length: 8\n  batch_tokens: 1\n  shard_rows: 1\n"
         "  corpus: {languages: [tr], folders: ['{data_root}/corpus']}\n"
         "finetune:\n  base_model: '{data_root}/encoder'\n  max_length: 8\n  stages:\n"
         f"    sts: {{train: {STAGE}, loss: cosent, matryoshka_dims: {list(MATRYOSHKA_DIMS)}, training: {{}}}}\n"

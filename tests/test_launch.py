@@ -55,8 +55,9 @@ def write_inputs(folder, encoder):
             "teacher": "{data_root}/encoder",
             "corpus": {"languages": ["tr", "en"], "folders": ["{data_root}/corpus"]},
             "max_length": 64,
-            "batch_size": 4,
+            "batch_tokens": 256,
             "shard_rows": 8,
+            "validation_rows": 2,
         },
         "distill": {
             "student": "{data_root}/encoder",
@@ -64,6 +65,7 @@ def write_inputs(folder, encoder):
             "matryoshka_dims": DIMS,
             "epochs": 2,
             "batch_size": 7,
+            "batch_tokens": 64,
             "learning_rate": 1e-3,
             "warmup_ratio": 0.1,
             "weight_decay": 0.01,
@@ -121,7 +123,7 @@ def test_the_record_says_how_many_processes_ran(runs):
 def test_two_processes_write_the_same_vectors_as_one(runs):
     one, two = runs
     files = sorted(path.relative_to(one) for path in one.glob("embed/data/*/*.parquet"))
-    assert len(files) == 5 and files == sorted(path.relative_to(two) for path in two.glob("embed/data/*/*.parquet"))
+    assert len(files) == 7 and files == sorted(path.relative_to(two) for path in two.glob("embed/data/*/*.parquet"))
     for file in files:
         left, right = pq.read_table(one / file), pq.read_table(two / file)
         assert left.column("text").equals(right.column("text"))
@@ -136,7 +138,7 @@ def test_two_processes_distil_the_same_student_as_one(runs):
     assert one.keys() == two.keys() == start.keys()
     assert max((one[name] - start[name]).abs().max() for name in one) > 1e-3
     for name, tensor in one.items():
-        np.testing.assert_allclose(two[name].numpy(), tensor.numpy(), atol=2e-4)
+        np.testing.assert_allclose(two[name].numpy(), tensor.numpy(), atol=5e-4)
     losses = [record.read_provenance(folder / "distill").observed.counts["final_loss"] for folder in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 

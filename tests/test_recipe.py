@@ -17,6 +17,7 @@ distill:
   matryoshka_dims: [128, 64]
   epochs: 1
   batch_size: 8
+  batch_tokens: 512
   learning_rate: 1.0e-4
   warmup_ratio: 0
   weight_decay: 0.0
@@ -94,7 +95,7 @@ def test_overrides_are_yaml_and_are_checked_like_the_file(write):
 
 
 def test_a_corpus_needs_text_and_names_only_its_own_languages(write):
-    corpus = "steps: []\nembed:\n  teacher: ./t\n  max_length: 1\n  batch_size: 1\n  shard_rows: 1\n  corpus: "
+    corpus = "steps: []\nembed:\n  teacher: ./t\n  max_length: 1\n  batch_tokens: 1\n  shard_rows: 1\n  corpus: "
     text = BASE.replace("steps: [distill]", corpus)
     with pytest.raises(ValueError, match="needs `folders`, `files`, `tables` or `dataset`"):
         load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr]}")))

@@ -12,10 +12,13 @@ from hf_turkembed.corpus.labelled import (
 )
 from hf_turkembed.corpus.texts import (
     TextColumn,
+    TextRow,
     TextSource,
     check_text_sources,
     find_text_files,
+    read_rows,
     read_texts,
+    sample_rows,
     strip_text,
 )
 
@@ -24,6 +27,7 @@ __all__ = [
     "TRIPLET_COLUMNS",
     "HubDataset",
     "TextColumn",
+    "TextRow",
     "TextSource",
     "check_row_count",
     "check_text_sources",
@@ -31,7 +35,9 @@ __all__ = [
     "read_bitext",
     "read_labelled_pairs",
     "read_pairs",
+    "read_rows",
     "read_texts",
     "read_triplets",
+    "sample_rows",
     "strip_text",
 ]

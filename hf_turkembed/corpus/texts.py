@@ -1,16 +1,17 @@
 """Plain text in many languages: what is read, what is left out, and what is said of it."""
 
+import heapq
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hf_turkembed.corpus.hub_dataset import HubDataset, open_stream
 
@@ -30,6 +31,15 @@ class TextColumn:
     file: Path
     # Name, or the number from 1 where a .tsv file has no header line.
     column: str
+    # The column whose text a teacher embeds in place of it, such as its translation.
+    teacher_column: str | None = None
+
+
+class TextRow(NamedTuple):
+    """A text, and the text of the same meaning that a teacher embeds in place of it, if there is one."""
+
+    text: str
+    teacher_text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,7 @@ class TextSource:
     columns: tuple[TextColumn, ...] = ()
     dataset: HubDataset | None = None
     text_column: str = "text"
+    teacher_column: str | None = None
     # Rows of the shuffled dataset that are passed over first.
     skip_rows: int = 0
     # Most texts in all; None for every one.
@@ -66,7 +77,37 @@ def read_texts(
     held_out: AbstractSet[str] = frozenset(),
     left_out: Counter[str] | None = None,
 ) -> Iterator[str]:
-    """Yield the distinct texts of one language, in files' order, then columns', then the dataset's shuffled order.
+    """Yield the distinct texts of one language; see `read_rows`."""
+    return (row.text for row in read_rows(source, seed=seed, held_out=held_out, left_out=left_out))
+
+
+def sample_rows(source: TextSource, *, seed: int) -> Iterator[TextRow]:
+    """Yield the rows of one language that `rows` allows, from anywhere in local files, whose first are rarely typical.
+
+    In memory are as many rows as are asked for. A dataset is streamed in its shuffled order, since to read all of it
+    for a few would take too long; without `rows`, everything comes in the order of the files.
+
+    Args:
+        source: What to read.
+        seed: Chooses the rows, and shuffles a streamed dataset.
+    """
+    if source.dataset is not None or source.rows is None:
+        return read_rows(source, seed=seed)
+    everything = read_rows(replace(source, rows=None), seed=seed)
+    key = seed.to_bytes(16, "little", signed=True)
+    return iter(
+        heapq.nsmallest(source.rows, everything, key=lambda row: blake2b(row.text.encode("utf-8"), key=key).digest())
+    )
+
+
+def read_rows(
+    source: TextSource,
+    *,
+    seed: int,
+    held_out: AbstractSet[str] = frozenset(),
+    left_out: Counter[str] | None = None,
+) -> Iterator[TextRow]:
+    """Yield the rows with distinct texts, in files' order, then columns', then the dataset's shuffled order.
 
     Lines that are empty, not valid UTF-8 or hold NUL are left out, and so are rows of a table without text. Of the
     last million texts a digest stays in memory; a repeat from further back is not noticed.
@@ -83,7 +124,8 @@ def read_texts(
     left_out = Counter() if left_out is None else left_out
     seen: set[bytes] = set()
     number = 0
-    for text in _texts(source, seed, left_out):
+    for row in _rows(source, seed, left_out):
+        text = row.text
         try:
             digest = blake2b(text.encode("utf-8"), digest_size=16).digest()
         except UnicodeEncodeError:
@@ -99,7 +141,7 @@ def read_texts(
             if len(seen) == _MOST_DIGESTS:
                 seen.clear()
             seen.add(digest)
-            yield text
+            yield row
             number += 1
             if number == source.rows:
                 return
@@ -140,22 +182,23 @@ def _complain(source: TextSource) -> str:
     return f"`{source.language}`: {names} holds only empty lines or invalid UTF-8; expected one text a line in UTF-8"
 
 
-def _texts(source: TextSource, seed: int, left_out: Counter[str]) -> Iterator[str]:
-    """Yield all usable texts of a source, repeats included."""
+def _rows(source: TextSource, seed: int, left_out: Counter[str]) -> Iterator[TextRow]:
+    """Yield all usable rows of a source, repeats included."""
     lines = [_cut_lines(file, source.skip_last, source.only_last) for file in source.files]
     for raw in [*lines, *map(_lines, source.whole_files)]:
         for line in _decode(raw, left_out):
             if text := line.strip():
-                yield text
+                yield TextRow(text)
             else:
                 left_out["empty lines"] += 1
     cells = [_cells(column, left_out) for column in source.columns]
     if source.dataset is not None:
-        cells.append(_stream_cells(source.dataset, source.text_column, source.skip_rows, seed))
-    for column in cells:
-        for cell in column:
-            if isinstance(cell, str) and (text := cell.strip()):
-                yield text
+        cells.append(_stream_cells(source.dataset, _columns(source.text_column, source.teacher_column), source, seed))
+    for rows in cells:
+        for row in rows:
+            texts = [cell.strip() for cell in row if isinstance(cell, str)]
+            if len(texts) == len(row) and all(texts):
+                yield TextRow(*texts)
             else:
                 left_out["rows without text in the column"] += 1
 
@@ -185,25 +228,32 @@ def _decode(lines: Iterable[bytes], left_out: Counter[str]) -> Iterator[str]:
             left_out["lines of invalid UTF-8"] += 1
 
 
-def _cells(column: TextColumn, left_out: Counter[str]) -> Iterator[Any]:
-    """Yield what stands in a column, None where a row is too short."""
+def _columns(column: str, teacher_column: str | None) -> list[str]:
+    """List the columns of a row's texts, as the fields of `TextRow`."""
+    return [column] if teacher_column is None else [column, teacher_column]
+
+
+def _cells(column: TextColumn, left_out: Counter[str]) -> Iterator[list[Any]]:
+    """Yield what stands in a row's columns, None where a row is too short."""
     lines = _decode(_lines(column.file), left_out)
+    names = _columns(column.column, column.teacher_column)
     if column.file.suffix == ".jsonl":
         for row in _objects(lines, left_out):
-            yield row.get(column.column)
+            yield [row.get(name) for name in names]
         return
-    if column.column.isdigit():
-        index = int(column.column) - 1
+    if all(name.isdigit() for name in names):
+        indexes = [int(name) - 1 for name in names]
     else:
         header = _header(column.file)
         if header is None:
             return
         next(lines)
-        if column.column not in header:
-            raise ValueError(f"{column.file} has no column {column.column!r}; its columns are {', '.join(header)}.")
-        index = header.index(column.column)
+        for name in names:
+            if name not in header:
+                raise ValueError(f"{column.file} has no column {name!r}; its columns are {', '.join(header)}.")
+        indexes = [header.index(name) for name in names]
     for cells in (line.split("\t") for line in lines):
-        yield cells[index] if index < len(cells) else None
+        yield [cells[index] if index < len(cells) else None for index in indexes]
 
 
 def _header(file: Path) -> list[str] | None:
@@ -231,15 +281,16 @@ def _objects(lines: Iterable[str], left_out: Counter[str]) -> Iterator[dict[str,
             left_out["lines that are no JSON object"] += 1
 
 
-def _stream_cells(dataset: HubDataset, column: str, skip_rows: int, seed: int) -> Iterator[Any]:
-    """Yield what stands in a column of a dataset, in a shuffled order."""
+def _stream_cells(dataset: HubDataset, columns: list[str], source: TextSource, seed: int) -> Iterator[list[Any]]:
+    """Yield what stands in the columns of a dataset, in a shuffled order."""
     try:
-        rows = iter(open_stream(dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(skip_rows))
+        rows = iter(open_stream(dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows))
         first = next(rows)
     except StopIteration:
         # An empty file has neither rows nor columns.
         return
     for row in chain([first], rows):
-        if column not in row:
-            raise ValueError(f"{dataset} has no column {column!r}; its columns are {', '.join(row)}.")
-        yield row[column]
+        for column in columns:
+            if column not in row:
+                raise ValueError(f"{dataset} has no column {column!r}; its columns are {', '.join(row)}.")
+        yield [row[column] for column in columns]

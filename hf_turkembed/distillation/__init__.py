@@ -1,7 +1,28 @@
 """Offline distillation: teacher vectors written once, and a student trained towards them."""
 
-from hf_turkembed.distillation.embedding import embed_corpus
-from hf_turkembed.distillation.training import DistillReport, Schedule, distill, read_vectors, remove_checkpoints
-from hf_turkembed.distillation.vectors import count_rows
+from hf_turkembed.distillation.batched_encoder import BatchedEncoder
+from hf_turkembed.distillation.batching import padding_share
+from hf_turkembed.distillation.checkpoints import Evaluation, load_best, remove_checkpoints
+from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
+from hf_turkembed.distillation.objective import Objective
+from hf_turkembed.distillation.optimizer_step import Schedule
+from hf_turkembed.distillation.training import DistillReport, Interrupted, distill
+from hf_turkembed.distillation.vectors import count_rows, list_shards, remove_checksums
 
-__all__ = ["DistillReport", "Schedule", "count_rows", "distill", "embed_corpus", "read_vectors", "remove_checkpoints"]
+__all__ = [
+    "BatchedEncoder",
+    "DistillReport",
+    "Evaluation",
+    "Interrupted",
+    "Objective",
+    "Schedule",
+    "check_vectors",
+    "count_rows",
+    "distill",
+    "embed_corpus",
+    "list_shards",
+    "load_best",
+    "padding_share",
+    "remove_checkpoints",
+    "remove_checksums",
+]

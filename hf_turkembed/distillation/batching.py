@@ -1,6 +1,6 @@
-"""Which rows go together in an optimizer step, the same on any number of processes."""
+"""Which rows go together: in an optimizer step, and in a forward pass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 _WINDOW_BATCHES = 64
 
 
-def plan_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+def plan_batches(
+    lengths: Sequence[int] | NDArray[np.int64], batch_size: int, *, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
     """Put rows of similar length into batches, in random order.
 
     The plan depends on its arguments alone: a resumed run and a run on more processes see the same batches.
@@ -33,3 +35,29 @@ def plan_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: i
     ]
     batches = [batch for window in windows for batch in np.array_split(window, max(1, -(-len(window) // batch_size)))]
     return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def split_by_tokens(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Split rows into groups that fit a forward pass, longest first, so that memory runs out at once or never.
+
+    Args:
+        lengths: Tokens of each row.
+        most_tokens: Most tokens of a group with all rows padded to its longest; a row that is longer is alone.
+
+    Yields:
+        Positions in `lengths`; each is in exactly one group.
+    """
+    length = np.asarray(lengths)
+    order = np.argsort(-length, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + max(1, most_tokens // max(1, int(length[order[start]])))
+        yield order[start:end]
+        start = end
+
+
+def padding_share(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int) -> float:
+    """Return the share of the tokens of padded groups that is padding."""
+    length = np.asarray(lengths)
+    padded = sum(int(length[group[0]]) * len(group) for group in split_by_tokens(length, most_tokens))
+    return 1 - int(length.sum()) / padded if padded else 0.0

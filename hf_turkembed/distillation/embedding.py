@@ -3,65 +3,118 @@
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from hf_turkembed.distillation.vectors import is_whole_shard, plan_shards, shard_path, write_shard
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+from hf_turkembed.corpus import TextRow
+from hf_turkembed.distillation.batched_encoder import BatchedEncoder
+from hf_turkembed.distillation.vectors import (
+    Shard,
+    is_whole_shard,
+    make_table,
+    plan_shards,
+    shard_files,
+    vectors_of,
+    write_shard,
+)
 
 logger = logging.getLogger(__name__)
 
+# A stored vector and the same one computed again in another batch differ by rounding, most of it bfloat16's.
+_LEAST_COSINE = 0.995
+
 
 def embed_corpus(
-    teacher: "SentenceTransformer",
-    texts: Mapping[str, Iterable[str]],
+    teacher: BatchedEncoder,
+    rows: Mapping[str, Iterable[TextRow]],
     folder: Path,
     *,
     shard_rows: int,
-    batch_size: int,
-    prompt: str | None,
-    rank: int,
-    num_processes: int,
+    validation_rows: int = 0,
+    test_rows: int = 0,
+    parallel: bool = False,
+    rank: int = 0,
+    num_processes: int = 1,
 ) -> None:
     """Write this process's share of the shards; shards that are already whole are left as they are.
 
-    Every process walks the same texts in the same order and takes each `num_processes`-th shard, so that no two
+    Every process walks the same rows in the same order and takes each `num_processes`-th shard, so that no two
     write the same one and any of them can redo it. A shard's batches do not depend on the number of processes.
 
     Args:
-        teacher: Gives vectors, `(texts, embedding_dim)`, of any norm; they are stored with unit norm.
-        texts: Texts by language, each streamed once.
+        teacher: Gives the vectors.
+        rows: Rows by language, each streamed once.
         folder: Where the shards go.
         shard_rows: Rows of one shard.
-        batch_size: Texts of one forward pass.
-        prompt: Name of one of the teacher's prompts, or none.
+        validation_rows: First rows of each language, which go to a split of their own.
+        test_rows: The rows after them, which do so as well.
+        parallel: Whether rows may have a text that the teacher embeds in place of theirs, which is stored beside it.
         rank: Number of this process, from 0.
         num_processes: Size of the process group.
 
     Raises:
-        ValueError: If the teacher has no prompt of that name, or gives a vector that is zero or not finite.
+        ValueError: If the teacher gives a vector that is zero or not finite.
     """
-    if prompt is not None and prompt not in teacher.prompts:
-        raise ValueError(f"the teacher has no prompt {prompt!r}; it has {', '.join(teacher.prompts) or 'none'}.")
-    shards = enumerate(plan_shards(texts, shard_rows))
-    for number, (language, index, rows) in tqdm(
-        shards, desc="embed", unit="shard", disable=None if rank == 0 else True
-    ):
-        path = shard_path(folder, language, index)
-        if number % num_processes != rank or is_whole_shard(path, rows):
+    shards = enumerate(plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows))
+    for number, shard in tqdm(shards, desc="embed", unit="shard", disable=None if rank == 0 else True):
+        if number % num_processes != rank or is_whole_shard(folder, shard):
             continue
-        vectors = teacher.encode(
-            rows,
-            prompt_name=prompt,
-            batch_size=batch_size,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        ).astype(np.float32)
-        # In float32 whatever the forward pass ran in: norms that bfloat16 computes are off by up to 0.4 %.
-        with np.errstate(invalid="ignore"):
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        write_shard(path, language, rows, vectors)
+        if shard.path(folder).exists():
+            logger.warning("embed: %s is not as it was written; it is made again", shard.path(folder))
+        write_shard(folder, shard, _embed_shard(teacher, shard, parallel))
+
+
+def check_vectors(teacher: BatchedEncoder, folder: Path, *, rows: int, seed: int) -> dict[str, float]:
+    """Embed random rows for training once more, and compare.
+
+    Args:
+        teacher: The teacher, with the settings that the store was filled with.
+        folder: The store.
+        rows: How many rows.
+        seed: Chooses them.
+
+    Returns:
+        The number of rows, and the lowest and the mean cosine between stored and new vectors.
+
+    Raises:
+        ValueError: If a vector is not the teacher's.
+    """
+    generator = np.random.default_rng(seed)
+    files = shard_files(folder)
+    counts = np.array([pq.read_metadata(file).num_rows for file in files])
+    chosen = np.sort(generator.choice(counts.sum(), size=min(rows, int(counts.sum())), replace=False))
+    texts, stored, first = [], [], 0
+    for file, count in zip(files, counts.tolist(), strict=True):
+        places = chosen[(chosen >= first) & (chosen < first + count)] - first
+        first += count
+        if len(places):
+            table = pq.read_table(file).take(places)
+            own = table.column("text").to_pylist()
+            other = table.column("teacher_text").to_pylist() if "teacher_text" in table.column_names else own
+            texts += [text if replaced is None else replaced for text, replaced in zip(own, other, strict=True)]
+            stored.append(vectors_of(table).astype(np.float32))
+    again = teacher.embed(texts).vectors["embedding"]
+    before = np.concatenate(stored)
+    cosines = (before * again).sum(axis=1) / np.linalg.norm(before, axis=1)
+    worst = int(cosines.argmin())
+    if not cosines[worst] >= _LEAST_COSINE:
+        raise ValueError(
+            f"{folder}: the stored vector of {texts[worst]!r} has a cosine of {cosines[worst]:.4f} with the "
+            "teacher's; remove the folder and run the step again."
+        )
+    return {"rows": len(texts), "lowest_cosine": float(cosines[worst]), "mean_cosine": float(cosines.mean())}
+
+
+def _embed_shard(teacher: BatchedEncoder, shard: Shard, parallel: bool) -> pa.Table:
+    """Embed the rows of a shard."""
+    read = [row.text if row.teacher_text is None else row.teacher_text for row in shard.rows]
+    embedded = teacher.embed(read)
+    if not parallel:
+        return make_table(shard, embedded.texts, None, embedded.tokens, embedded.vectors)
+    texts = teacher.cut([row.text for row in shard.rows])
+    pairs = zip(shard.rows, embedded.texts, strict=True)
+    replaced = [None if row.teacher_text is None else text for row, text in pairs]
+    return make_table(shard, texts, replaced, embedded.tokens, embedded.vectors)

@@ -1,25 +1,38 @@
 """Trains a student towards stored teacher vectors, on any number of processes."""
 
 import logging
-import os
-import shutil
+import signal
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from hf_turkembed.distillation.batched_encoder import BatchedEncoder
 from hf_turkembed.distillation.batching import plan_batches
-from hf_turkembed.distillation.vectors import shard_files
-from hf_turkembed.json_files import read_json
+from hf_turkembed.distillation.checkpoints import (
+    BAD_BATCH_FILE,
+    ROWS_FOLDER,
+    Evaluation,
+    Progress,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+)
+from hf_turkembed.distillation.embedding_table import EmbeddingTable
+from hf_turkembed.distillation.held_out import evaluate
+from hf_turkembed.distillation.objective import Objective
+from hf_turkembed.distillation.optimizer_step import Run, Schedule, Student, take_step
+from hf_turkembed.distillation.training_rows import TrainingRows, locate_rows, open_training_rows, write_training_rows
 from hf_turkembed.record import write_json
 
 if TYPE_CHECKING:
@@ -27,8 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CHECKPOINT = "checkpoint"
-_PROGRESS_FILE = "progress.json"
 # The loss that is reported is a mean over this many last steps.
 _LOSS_STEPS = 50
 
@@ -40,215 +51,269 @@ class DistillReport:
     rows: int
     epochs: int
     steps: int
-    # Mean over the widths of 1 - cosine to the teacher, over the last steps.
+    # Of the student's tokenizer, special ones included, over all epochs.
+    tokens: int
+    # Mean of the loss over the last steps.
     final_loss: float
     seconds_per_step: float
     parameters: int
     matryoshka_dims: tuple[int, ...]
+    evaluations: tuple[Evaluation, ...]
+    # The step of the evaluation with the highest mean cosine; none without evaluations.
+    best_step: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Progress:
-    """How far a run has come, kept with a checkpoint."""
-
-    step: int
-    losses: list[float]
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """Optimisation settings of a distillation run."""
-
-    epochs: int
-    # Texts of one optimizer step, over all processes.
-    batch_size: int
-    learning_rate: float
-    embedding_learning_rate: float
-    warmup_ratio: float
-    weight_decay: float
-    max_grad_norm: float
-    checkpoint_steps: int
-
-
-def read_vectors(folder: Path) -> Dataset:
-    """Open the shards of teacher vectors, memory-mapped.
-
-    Returns:
-        Rows with `text` and `embedding`, the latter `(embedding_dim,)` float16 of unit norm.
-
-    Raises:
-        FileNotFoundError: If the folder holds no shard.
-    """
-    files = [str(path) for path in shard_files(folder)]
-    return Dataset.from_parquet(files, columns=["text", "embedding"])
+class Interrupted(Exception):
+    """The run was told to stop, and has saved how far it came."""
 
 
 def distill(
     student: "SentenceTransformer",
-    vectors: Dataset,
+    vectors: Path,
     accelerator: Accelerator,
     folder: Path,
     *,
     schedule: Schedule,
-    matryoshka_dims: Sequence[int],
+    objective: Objective,
+    max_length: int,
     seed: int,
+    sts: Mapping[str, Sequence[Any]] | None = None,
+    new_rows: Sequence[int] = (),
+    price_per_hour: float | None = None,
 ) -> DistillReport:
-    """Train `student` in place by cosine to the stored vectors at every width.
+    """Train `student` in place towards the stored vectors.
 
     Two processes take the same steps as one: the batches are the same, each process takes its share of the rows,
-    and the loss is weighed by rows, not by processes. Training goes on from the last checkpoint in `folder`.
+    and the loss is weighed by rows, not by processes; only `similarity_weight` compares rows within a process.
+    Training goes on from the last checkpoint in `folder`.
 
     Args:
         student: Gives `sentence_embedding`, `(batch_size, embedding_dim)`; its weights are float32.
-        vectors: What `read_vectors` returned.
+        vectors: The store of teacher vectors.
         accelerator: The process group and its mixed precision.
         folder: Where checkpoints go; the last one holds the end of training until `remove_checkpoints`.
         schedule: Optimisation settings.
-        matryoshka_dims: Widths of the loss, largest first; the largest is the width of student and vectors.
+        objective: Terms of the loss.
+        max_length: Texts are cut to this many of the student's tokens.
         seed: Decides the order of the rows.
+        sts: Graded pairs for the evaluations, or none.
+        new_rows: Rows of the table that belong to new tokens; needed for `new_rows_ratio`.
+        price_per_hour: Of the machine, for the progress bar.
 
     Raises:
-        ValueError: If student and vectors differ in width.
+        ValueError: If student and vectors differ in width, a row is empty, or the loss becomes NaN or infinite; the
+            batch is then described in `bad_batch.json`.
+        Interrupted: If the process got SIGTERM; a checkpoint was saved.
 
     References:
         Offline distillation: https://huggingface.co/papers/2605.29992
     """
-    width = len(vectors[0]["embedding"])
-    if not width == student.get_embedding_dimension() == matryoshka_dims[0]:
+    if schedule.new_rows_ratio and not len(new_rows):
+        raise ValueError("`new_rows_ratio` asks for a stage that trains new rows only, but there are none.")
+    rows = _prepare_rows(student, vectors, accelerator, folder / ROWS_FOLDER, objective, max_length)
+    _check_widths(student, rows, objective)
+    batches = _all_batches(rows, schedule, seed)
+    if (smallest := min(map(len, batches))) < accelerator.num_processes:
         raise ValueError(
-            f"the vectors have {width} dimensions, the student {student.get_embedding_dimension()}, `matryoshka_dims` "
-            f"begins with {matryoshka_dims[0]}; all three must be the same."
+            f"a batch has {smallest} rows for {accelerator.num_processes} processes; raise `batch_size` or add rows."
         )
-    parameters = sum(parameter.numel() for parameter in student.parameters())
-    optimizer = torch.optim.AdamW(_parameter_groups(student, schedule), weight_decay=schedule.weight_decay, fused=True)
-    model, optimizer = accelerator.prepare(student, optimizer)
-    batches = _all_batches(vectors, schedule, seed)
-    progress = _load_checkpoint(accelerator, folder)
-    losses, first = progress.losses, progress.step
-    started = time.monotonic() - progress.seconds
-    model.train()
-    bar = tqdm(range(first, len(batches)), desc="distill", disable=None if accelerator.is_main_process else True)
-    for step in bar:
-        _set_learning_rates(optimizer, step, len(batches), schedule)
-        rows = batches[step]
-        share = vectors[rows[accelerator.process_index :: accelerator.num_processes]]
-        loss = _backward(model, student, share, len(rows), accelerator, matryoshka_dims)
-        accelerator.clip_grad_norm_(model.parameters(), schedule.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses = [*losses[1 - _LOSS_STEPS :], float(accelerator.reduce(loss, "sum"))]
-        bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
-        if (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == len(batches):
-            seconds = time.monotonic() - started
-            _save_checkpoint(accelerator, folder, _Progress(step=step + 1, losses=losses, seconds=seconds))
+    rates = [_rate(step, len(batches), schedule) for step in range(len(batches))]
+    backbone: Any = student[0]
+    table = EmbeddingTable(
+        backbone.model.get_input_embeddings(),
+        [schedule.embedding_learning_rate * rate for rate in rates],
+        schedule.weight_decay,
+    )
+    others = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    model, optimizer = accelerator.prepare(Student(student, objective.names), optimizer)
+    run = Run(
+        model=model,
+        table=table,
+        optimizer=optimizer,
+        others=others,
+        rows=rows,
+        accelerator=accelerator,
+        schedule=schedule,
+        objective=objective,
+        pad=student.tokenizer.pad_token_id or 0,
+        new_rows=_flags(new_rows, table.weight),
+        new_rows_steps=round(schedule.new_rows_ratio * len(batches)),
+    )
+    encoder = BatchedEncoder(student, max_length=max_length, batch_tokens=schedule.batch_tokens, extend_window=True)
+    progress = load_checkpoint(accelerator, table, folder)
+    progress = _go_through(run, batches, rates, progress, folder, vectors, encoder, sts, price_per_hour)
+    table.release()
     return DistillReport(
-        rows=len(vectors),
+        rows=len(rows),
         epochs=schedule.epochs,
         steps=len(batches),
-        final_loss=round(float(np.mean(losses)), 6),
-        seconds_per_step=round((time.monotonic() - started) / len(batches), 4),
-        parameters=parameters,
-        matryoshka_dims=tuple(matryoshka_dims),
+        tokens=int(rows.starts[-1]) * schedule.epochs,
+        final_loss=round(float(np.mean(progress.losses)), 6),
+        seconds_per_step=round(progress.seconds / len(batches), 4),
+        parameters=sum(parameter.numel() for parameter in student.parameters()),
+        matryoshka_dims=objective.matryoshka_dims,
+        evaluations=tuple(progress.evaluations),
+        best_step=_best_step(progress.evaluations),
     )
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what only an unfinished run needs; called once the trained model is saved."""
-    for path in (*_checkpoints(folder).values(), folder / f".{_CHECKPOINT}.tmp"):
-        shutil.rmtree(path, ignore_errors=True)
+def _go_through(
+    run: Run,
+    batches: Sequence[NDArray[np.int64]],
+    rates: Sequence[float],
+    progress: Progress,
+    folder: Path,
+    vectors: Path,
+    encoder: BatchedEncoder,
+    sts: Mapping[str, Sequence[Any]] | None,
+    price_per_hour: float | None,
+) -> Progress:
+    """Take all steps that are left, with a checkpoint and an evaluation every so often."""
+    main, first = run.accelerator.is_main_process, progress.step
+    began = time.monotonic()
+    before, tokens = progress.seconds, 0
+    bar = tqdm(total=len(batches), initial=first, desc="distill", unit="step", disable=None if main else True)
+    with bar, _stop_requests() as stop_requested:
+        for step in range(first, len(batches)):
+            for group in run.optimizer.param_groups:
+                group["lr"] = run.schedule.learning_rate * rates[step]
+            loss, stop = take_step(run, batches[step], step, stop_requested())
+            if not np.isfinite(loss):
+                _report_bad_batch(run, vectors, folder, step, batches[step], loss)
+            seconds = time.monotonic() - began
+            losses = [*progress.losses[1 - _LOSS_STEPS :], loss]
+            progress = replace(progress, step=step + 1, seconds=before + seconds, losses=losses)
+            tokens += int(run.rows.lengths[batches[step]].sum())
+            shown = {"loss": f"{loss:.4f}", "tokens/s": f"{tokens / seconds:,.0f}"}
+            if price_per_hour is not None:
+                hours = progress.seconds / progress.step * len(batches) / 3600
+                shown["cost"] = f"{hours * price_per_hour:.2f}"
+            bar.set_postfix(shown, refresh=False)
+            bar.update()
+            due = (step + 1) % run.schedule.checkpoint_steps == 0 or step + 1 == len(batches)
+            if due:
+                run.table.finish(step + 1)
+                progress = _evaluate(run, progress, folder, vectors, encoder, sts)
+            if due or stop:
+                # Told to stop, rows of the table stay as they are, so that rounding is that of a run which was not.
+                save_checkpoint(run.accelerator, run.table, folder, progress)
+            if stop:
+                raise Interrupted(f"stopped by SIGTERM after step {step + 1} of {len(batches)}; run again to go on.")
+    return progress
 
 
-def matryoshka_cosine_loss(student: Tensor, teacher: Tensor, matryoshka_dims: Sequence[int]) -> Tensor:
-    """Return the mean over widths of 1 - cosine, summed over rows.
-
-    Args:
-        student: `(rows, embedding_dim)`, any norm.
-        teacher: `(rows, embedding_dim)`, any norm.
-        matryoshka_dims: Widths of the prefixes that are compared.
-    """
-    per_width = [
-        1 - torch.nn.functional.cosine_similarity(student[:, :dim], teacher[:, :dim], dim=-1)
-        for dim in matryoshka_dims
-    ]
-    return torch.stack(per_width).mean(dim=0).sum()
-
-
-def _backward(
-    model: torch.nn.Module,
+def _prepare_rows(
     student: "SentenceTransformer",
-    share: dict[str, Any],
-    batch_rows: int,
+    vectors: Path,
     accelerator: Accelerator,
-    matryoshka_dims: Sequence[int],
-) -> Tensor:
-    """Run one batch's share forward and backward; return its part of the batch's mean loss."""
-    device = accelerator.device
-    features = {
-        name: value.to(device) if isinstance(value, Tensor) else value
-        for name, value in student.preprocess(share["text"]).items()
-    }
-    embedding = model(features)["sentence_embedding"].float()
-    target = torch.as_tensor(np.asarray(share["embedding"], dtype=np.float32), device=device)
-    loss = matryoshka_cosine_loss(embedding, target, matryoshka_dims) / batch_rows
-    # DDP averages gradients over processes; the mean over the batch's rows is their sum.
-    accelerator.backward(loss * accelerator.num_processes)
-    return loss.detach()
+    folder: Path,
+    objective: Objective,
+    max_length: int,
+) -> TrainingRows:
+    """Tokenise once, on one process, and open the result on all."""
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            tokenizer: Any = student.tokenizer
+            write_training_rows(
+                vectors, tokenizer.backend_tokenizer, folder, max_length=max_length, names=objective.names
+            )
+    rows = open_training_rows(folder)
+    if len(empty := np.flatnonzero(rows.lengths == 0)):
+        raise ValueError(f"{locate_rows(vectors, [int(empty[0])])[0]} has no tokens for the student; leave it out.")
+    return rows
 
 
-def _all_batches(vectors: Dataset, schedule: Schedule, seed: int) -> list[NDArray[np.int64]]:
+def _check_widths(student: "SentenceTransformer", rows: TrainingRows, objective: Objective) -> None:
+    """Raise unless student, vectors and loss have the same width."""
+    width = rows.vectors["embedding"].shape[1]
+    if not width == student.get_embedding_dimension() == objective.matryoshka_dims[0]:
+        raise ValueError(
+            f"the vectors have {width} dimensions, the student {student.get_embedding_dimension()}, `matryoshka_dims` "
+            f"begins with {objective.matryoshka_dims[0]}; all three must be the same."
+        )
+
+
+def _all_batches(rows: TrainingRows, schedule: Schedule, seed: int) -> list[NDArray[np.int64]]:
     """Plan the batches of all epochs."""
-    lengths = [len(text) for text in vectors["text"]]
+    lengths = rows.lengths
     epochs: Iterator[list[NDArray[np.int64]]] = (
         plan_batches(lengths, schedule.batch_size, seed=seed, epoch=epoch) for epoch in range(schedule.epochs)
     )
     return [batch for batches in epochs for batch in batches]
 
 
-def _parameter_groups(student: "SentenceTransformer", schedule: Schedule) -> list[dict[str, Any]]:
-    """Give the embedding table, whose rows are touched rarely, a learning rate of its own."""
-    backbone: Any = student[0]
-    table = backbone.model.get_input_embeddings().weight
-    rest = [parameter for parameter in student.parameters() if parameter is not table]
-    return [
-        {"params": [table], "lr": schedule.embedding_learning_rate, "peak": schedule.embedding_learning_rate},
-        {"params": rest, "lr": schedule.learning_rate, "peak": schedule.learning_rate},
-    ]
-
-
-def _set_learning_rates(optimizer: Any, step: int, steps: int, schedule: Schedule) -> None:
+def _rate(step: int, steps: int, schedule: Schedule) -> float:
     """Rise linearly over the warm-up, then fall linearly to zero: a function of the step, with no state to resume."""
     warmup = max(1, round(steps * schedule.warmup_ratio))
-    scale = min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * scale
+    return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
-def _save_checkpoint(accelerator: Accelerator, folder: Path, progress: _Progress) -> None:
-    """Write weights and optimizer state under a temporary name, rename, and only then drop the ones before."""
-    temporary = folder / f".{_CHECKPOINT}.tmp"
-    accelerator.save_state(str(temporary))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        before = _checkpoints(folder)
-        write_json(temporary / _PROGRESS_FILE, progress)
-        os.replace(temporary, folder / f"{_CHECKPOINT}-{progress.step}")
-        for path in before.values():
-            shutil.rmtree(path)
-    accelerator.wait_for_everyone()
+def _flags(rows: Sequence[int], weight: Tensor) -> Tensor:
+    """Mark rows of the table."""
+    flags = torch.zeros(len(weight), dtype=torch.bool)
+    flags[torch.tensor(list(rows), dtype=torch.long)] = True
+    return flags.to(weight.device)
 
 
-def _load_checkpoint(accelerator: Accelerator, folder: Path) -> _Progress:
-    """Go back to the last checkpoint, if there is one."""
-    found = _checkpoints(folder)
-    if not found:
-        return _Progress(step=0, losses=[], seconds=0.0)
-    last = found[max(found)]
-    accelerator.load_state(str(last))
-    logger.info("distill: going on from step %d", max(found))
-    return _Progress(**read_json(last / _PROGRESS_FILE))
+def _evaluate(
+    run: Run,
+    progress: Progress,
+    folder: Path,
+    vectors: Path,
+    encoder: BatchedEncoder,
+    sts: Mapping[str, Sequence[Any]] | None,
+) -> Progress:
+    """Evaluate on the main process, and keep the weights if they are the best so far."""
+    if run.accelerator.is_main_process:
+        found = evaluate(encoder, vectors, sts, matryoshka_dims=run.objective.matryoshka_dims, step=progress.step)
+        if found.cosine or found.spearman:
+            progress = replace(progress, evaluations=[*progress.evaluations, found])
+            logger.info("distill: %s", _describe(found))
+        if _best_step(progress.evaluations) == progress.step:
+            save_best(encoder.model, folder)
+    run.accelerator.wait_for_everyone()
+    return progress
 
 
-def _checkpoints(folder: Path) -> dict[int, Path]:
-    """Find whole checkpoints by their step."""
-    return {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{_CHECKPOINT}-*")}
+def _best_step(evaluations: Sequence[Evaluation]) -> int | None:
+    """Return the step with the highest mean cosine, the first of equals."""
+    with_cosine = [entry for entry in evaluations if entry.cosine]
+    return max(with_cosine, key=lambda entry: entry.mean_cosine).step if with_cosine else None
+
+
+def _describe(found: Evaluation) -> str:
+    """Say in a line how an evaluation went."""
+    parts = [f"step {found.step}"]
+    if found.cosine:
+        worst = min(found.cosine, key=found.cosine.__getitem__)
+        parts.append(f"cosine to the teacher {found.mean_cosine:.4f} (lowest {worst} {found.cosine[worst]:.4f})")
+    if found.spearman:
+        parts.append("Spearman " + ", ".join(f"{value:.4f} at {width}" for width, value in found.spearman.items()))
+    return "; ".join(parts)
+
+
+def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: NDArray[np.int64], loss: float) -> None:
+    """Save which rows the batch had, and stop."""
+    path = folder / BAD_BATCH_FILE
+    if run.accelerator.is_main_process:
+        write_json(path, {"step": step + 1, "rows": locate_rows(vectors, batch.tolist())})
+    raise ValueError(
+        f"the loss is {loss} at step {step + 1}; its {len(batch)} rows are listed in {path}. Lower the learning rate, "
+        "or use float32 or bfloat16; training goes on from the last checkpoint."
+    )
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Note SIGTERM instead of dying of it, so that the step under way can end and be saved."""
+    requested: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        requested.append(number)
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield lambda: bool(requested)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,111 +1,224 @@
 """Teacher vectors on disk: numbered Parquet shards, one folder a language."""
 
+import hashlib
+import io
+import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hf_turkembed.corpus import TextRow
+from hf_turkembed.distillation.batching import padding_share
+
+Split = Literal["validation", "test", "train"]
+
 # float16 keeps about three digits; a stored unit vector is off by less than this.
 _NORM_TOLERANCE = 2e-3
+_VECTORS = ("embedding", "pre_dense")
+_CHECKSUMS = "checksums"
 
 
-def shard_path(folder: Path, language: str, index: int) -> Path:
-    """Return the path of a shard, in the layout that `datasets` reads as one config per language."""
-    return folder / "data" / language / f"train-{index:05d}.parquet"
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Some rows of one language, before they have vectors."""
+
+    language: str
+    split: Split
+    index: int
+    rows: tuple[TextRow, ...]
+
+    def path(self, folder: Path) -> Path:
+        """Return where it is stored, in the layout that `datasets` reads as one config per language."""
+        return folder / "data" / self.language / f"{self.split}-{self.index:05d}.parquet"
 
 
-def plan_shards(texts: Mapping[str, Iterable[str]], shard_rows: int) -> Iterator[tuple[str, int, list[str]]]:
-    """Cut each language's texts into shards of `shard_rows`, yielding (language, index, texts)."""
-    for language, stream in texts.items():
-        index, rows = 0, []
-        for text in stream:
-            rows.append(text)
-            if len(rows) == shard_rows:
-                yield language, index, rows
-                index, rows = index + 1, []
-        if rows:
-            yield language, index, rows
-
-
-def write_shard(path: Path, language: str, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    """Write one shard through a temporary name, so that a shard that exists is whole.
+def plan_shards(
+    rows: Mapping[str, Iterable[TextRow]], shard_rows: int, *, validation_rows: int = 0, test_rows: int = 0
+) -> Iterator[Shard]:
+    """Cut each language's rows into shards.
 
     Args:
-        path: Where the shard goes.
-        language: ISO 639 code, the same for all rows.
-        texts: The texts.
-        vectors: `(len(texts), embedding_dim)`, rows of unit L2 norm; stored as float16.
+        rows: Rows by language, each streamed once.
+        shard_rows: Rows of a shard; the last of a split may have fewer.
+        validation_rows: First rows of each language that are kept from training.
+        test_rows: The rows after them, which are kept from training as well.
+
+    Yields:
+        The shards, in a fixed order.
+    """
+    for language, stream in rows.items():
+        left: dict[Split, int | None] = {"validation": validation_rows, "test": test_rows, "train": None}
+        iterator = iter(stream)
+        for split, number in left.items():
+            index = 0
+            while part := tuple(islice(iterator, shard_rows if number is None else min(shard_rows, number))):
+                yield Shard(language=language, split=split, index=index, rows=part)
+                index += 1
+                number = None if number is None else number - len(part)
+
+
+def write_shard(folder: Path, shard: Shard, table: pa.Table) -> None:
+    """Write a shard, then its checksum, each through a temporary name; a shard counts once it has both.
+
+    Args:
+        folder: The store.
+        shard: The shard.
+        table: What `make_table` made of it.
+    """
+    stream = io.BytesIO()
+    pq.write_table(table, stream, write_page_checksum=True)
+    content = stream.getvalue()
+    _write(shard.path(folder), content)
+    _write(_checksum_path(folder, shard), _checksum(shard, content))
+
+
+def make_table(
+    shard: Shard,
+    texts: Sequence[str],
+    teacher_texts: Sequence[str | None] | None,
+    tokens: Sequence[int],
+    vectors: Mapping[str, NDArray[np.float32]],
+) -> pa.Table:
+    """Lay out the rows of a shard.
+
+    Args:
+        shard: The shard.
+        texts: Its texts, cut to the teacher's window.
+        teacher_texts: Of a corpus with parallel text, what the teacher embedded in place of each, or none.
+        tokens: Tokens of what the teacher embedded, special ones included.
+        vectors: `embedding`, and `pre_dense` where it is kept, `(rows, width)` of unit L2 norm; stored as float16.
 
     Raises:
         ValueError: If a vector is not finite or not of unit norm; the message names its text.
     """
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    bad = np.flatnonzero(~(np.abs(norms - 1) < _NORM_TOLERANCE))
-    if bad.size:
-        raise ValueError(
-            f"the teacher gave a vector of norm {norms[bad[0]]} for {texts[bad[0]]!r}, expected 1; nothing was "
-            "written. Gemma's activations overflow in float16: use float32 or bfloat16."
-        )
-    flat = pa.array(vectors.astype(np.float16).ravel())
-    table = pa.table(
-        {
-            "text": pa.array(texts, pa.string()),
-            "language": pa.array([language] * len(texts), pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
-        }
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(table, temporary)
-    os.replace(temporary, path)
+    for name, values in vectors.items():
+        norms = np.linalg.norm(values.astype(np.float64), axis=1)
+        if (bad := np.flatnonzero(~(np.abs(norms - 1) < _NORM_TOLERANCE))).size:
+            raise ValueError(
+                f"the teacher gave a vector `{name}` of norm {norms[bad[0]]} for {texts[bad[0]]!r}, expected 1; "
+                "nothing was written. Gemma's activations overflow in float16: use float32 or bfloat16."
+            )
+    columns = {
+        "text": pa.array(texts, pa.string()),
+        "language": pa.array([shard.language] * len(texts), pa.string()),
+        "tokens": pa.array(tokens, pa.int32()),
+    }
+    if teacher_texts is not None:
+        columns["teacher_text"] = pa.array(teacher_texts, pa.string())
+    for name, values in vectors.items():
+        flat = pa.array(values.astype(np.float16).ravel())
+        columns[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    return pa.table(columns)
 
 
-def is_whole_shard(path: Path, texts: Sequence[str]) -> bool:
-    """Tell whether a shard exists, reads, holds these texts, and its vectors are finite and of unit norm."""
-    if not path.is_file():
-        return False
+def is_whole_shard(folder: Path, shard: Shard) -> bool:
+    """Tell whether a shard is there, of the same rows and as it was written; vectors are checked when it is made.
+
+    Args:
+        folder: The store.
+        shard: The shard.
+    """
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
+        return _checksum_path(folder, shard).read_bytes() == _checksum(shard, shard.path(folder).read_bytes())
+    except FileNotFoundError:
         return False
-    if table.column("text").to_pylist() != list(texts):
-        return False
-    norms = np.linalg.norm(embeddings_of(table).astype(np.float32), axis=1)
-    return bool((np.abs(norms - 1) < _NORM_TOLERANCE).all())
 
 
-def embeddings_of(table: pa.Table) -> NDArray[np.float16]:
-    """Return the `embedding` column as `(rows, embedding_dim)`."""
-    column = table.column("embedding").combine_chunks()
+def remove_checksums(folder: Path) -> None:
+    """Remove what only an unfinished store needs; the step's record then holds a digest of each shard."""
+    shutil.rmtree(folder / _CHECKSUMS, ignore_errors=True)
+
+
+def vectors_of(table: pa.Table, name: str = "embedding") -> NDArray[np.float16]:
+    """Return a column of vectors as `(rows, width)`."""
+    column = table.column(name).combine_chunks()
     return np.asarray(column.flatten()).reshape(len(column), -1)
 
 
-def count_rows(folder: Path) -> dict[str, Any]:
-    """Count rows by language, shards, and the vectors' width, from the shards' footers.
+def count_rows(folder: Path, batch_tokens: int) -> dict[str, Any]:
+    """Count rows by language, and these by split, shards, teacher tokens, and the widths of the vectors.
+
+    Args:
+        folder: The store.
+        batch_tokens: Tokens of a forward pass, from which the share of padding follows.
 
     Raises:
         FileNotFoundError: If the folder holds no shard.
     """
-    files = shard_files(folder)
-    rows: dict[str, int] = {}
+    files = [file for split in ("train", "validation", "test") for file in shard_files(folder, split)]
+    languages: dict[str, int] = {}
+    splits: dict[str, dict[str, int]] = {}
+    tokens, padded = 0, 0.0
     for file in files:
-        rows[file.parent.name] = rows.get(file.parent.name, 0) + pq.read_metadata(file).num_rows
-    width = pq.read_schema(files[0]).field("embedding").type.list_size
-    return {"rows": sum(rows.values()), "shards": len(files), "embedding_dim": width, "languages": rows}
+        rows = pq.read_metadata(file).num_rows
+        split = file.name.partition("-")[0]
+        languages[file.parent.name] = languages.get(file.parent.name, 0) + rows
+        own = splits.setdefault(split, {})
+        own[file.parent.name] = own.get(file.parent.name, 0) + rows
+        lengths = np.asarray(pq.read_table(file, columns=["tokens"]).column("tokens"))
+        tokens += int(lengths.sum())
+        padded += int(lengths.sum()) / (1 - padding_share(lengths, batch_tokens))
+    schema = pq.read_schema(files[0])
+    widths = {name: schema.field(name).type.list_size for name in _VECTORS if name in schema.names}
+    return {
+        "rows": sum(languages.values()),
+        "shards": len(files),
+        "tokens": tokens,
+        "padding_share": round(1 - tokens / padded, 4),
+        "embedding_dim": widths["embedding"],
+        "pre_dense_dim": widths.get("pre_dense"),
+        "columns": schema.names,
+        "splits": splits,
+        "languages": dict(sorted(languages.items())),
+    }
 
 
-def shard_files(folder: Path) -> list[Path]:
-    """List the shards in order.
+def list_shards(folder: Path) -> tuple[str, ...]:
+    """List all shards, relative to the store."""
+    return tuple(sorted(file.relative_to(folder).as_posix() for file in (folder / "data").glob("*/*.parquet")))
+
+
+def shard_files(folder: Path, split: str = "train") -> list[Path]:
+    """List the shards of a split in order.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If the split is that for training and there is none.
     """
-    files = sorted((folder / "data").glob("*/train-*.parquet"))
-    if not files:
+    files = sorted((folder / "data").glob(f"*/{split}-*.parquet"))
+    if not files and split == "train":
         raise FileNotFoundError(f"{folder} holds no data/<language>/train-*.parquet; run the `embed` step first.")
     return files
+
+
+def _checksum_path(folder: Path, shard: Shard) -> Path:
+    """Return where the checksum of a shard is kept."""
+    return folder / _CHECKSUMS / shard.path(Path()).with_suffix(".json")
+
+
+def _checksum(shard: Shard, content: bytes) -> bytes:
+    """Describe a shard's file and the rows it was made of, before they were cut to any window."""
+    rows = hashlib.sha256(json.dumps(shard.rows).encode()).hexdigest()
+    return json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "rows": rows}).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file through a temporary name, and to the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

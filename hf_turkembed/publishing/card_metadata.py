@@ -104,7 +104,7 @@ def dataset_metadata(chain: Sequence[Provenance], *, license: str | None, langua
             size_categories=None if rows is None else [_size_category(rows)],
             source_datasets=lineage.find_datasets(chain) or None,
             tags=["embeddings", "distillation", "hf_turkembed"],
-            configs=[_config(name, is_default=name == default_config(configs)) for name in configs],
+            configs=[_config(chain[0], name, is_default=name == default_config(configs)) for name in configs],
         )
     )
 
@@ -124,16 +124,24 @@ def dataset_configs(record: Provenance) -> list[str]:
     return list(languages)
 
 
+def splits_of(record: Provenance, config: str) -> list[str]:
+    """List the splits of a config that have rows; all are for training where the record does not say."""
+    splits = record.observed.counts.get("splits") or {"train": {config: 1}}
+    return [name for name, rows in splits.items() if config in rows]
+
+
 def default_config(configs: Sequence[str]) -> str:
     """Return the config that is loaded when none is named: Turkish where there is any, else the first."""
     return "tr" if "tr" in configs else configs[0]
 
 
-def _config(name: str, *, is_default: bool) -> dict[str, Any]:
+def _config(record: Provenance, name: str, *, is_default: bool) -> dict[str, Any]:
     """Describe one config in the form the Hub reads."""
     config: dict[str, Any] = {
         "config_name": name,
-        "data_files": [{"split": "train", "path": f"data/{name}/train-*.parquet"}],
+        "data_files": [
+            {"split": split, "path": f"data/{name}/{split}-*.parquet"} for split in splits_of(record, name)
+        ],
     }
     return {**config, "default": True} if is_default else config
 

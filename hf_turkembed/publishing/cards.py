@@ -47,6 +47,7 @@ def render_card(
         "history": history.format_history(chain),
         "fertility": history.format_fertility(chain),
         "rows": history.describe_rows(chain),
+        "distillation": history.describe_distillation(chain),
         "versions": history.format_versions(chain[0]),
         "papers": history.papers(chain),
     }
@@ -124,8 +125,14 @@ def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
     counts = chain[0].observed.counts
     configs = card_metadata.dataset_configs(chain[0])
     return {
-        "rows_by_language": [(name, f"{counts['languages'][name]:,}") for name in configs],
+        "rows_by_language": [
+            (name, f"{counts['languages'][name]:,}", ", ".join(card_metadata.splits_of(chain[0], name)))
+            for name in configs
+        ],
         "embedding_dim": counts.get("embedding_dim"),
+        "pre_dense_dim": counts.get("pre_dense_dim"),
+        "is_parallel": "teacher_text" in counts.get("columns", ()),
+        "checked": history.describe_check(chain[0]),
         "example_config": card_metadata.default_config(configs),
     }
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_COLUMNS = ["embedding", "language", "text"]
+_COLUMNS = {"embedding", "language", "text", "tokens"}
+_OPTIONAL_COLUMNS = {"pre_dense", "teacher_text"}
 # Two loaders in float32 differ by rounding only.
 _LOWEST_COSINE = 0.99999
 _NORM_TOLERANCE = 1e-5
@@ -97,7 +98,7 @@ def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, 
 def _check_config(config: str, facts: Mapping[str, Any], counts: Mapping[str, Any]) -> Check:
     """Check columns, type and width of the vectors, and that a config holds its own language alone."""
     expected = {
-        "columns": _COLUMNS,
+        "columns": sorted(_COLUMNS | _OPTIONAL_COLUMNS.intersection(facts["columns"])),
         "type": "float16",
         "width": counts.get("embedding_dim", facts["width"]),
         "languages": [config],

@@ -21,7 +21,7 @@ _SETTINGS = {
     "sandbox": ("sentences", "triplets", "pairs"),
     "tokenizer": ("vocab_size", "new_tokens"),
     "clone": ("matryoshka_dims", "max_length"),
-    "embed": ("max_length", "prompt", "precision"),
+    "embed": ("max_length", "prompt", "precision", "attention", "validation_rows", "test_rows"),
     "distill": (
         "matryoshka_dims",
         "epochs",
@@ -30,6 +30,10 @@ _SETTINGS = {
         "embedding_learning_rate",
         "max_length",
         "precision",
+        "keep",
+        "pre_dense_weight",
+        "similarity_weight",
+        "new_rows_ratio",
     ),
     "finetune": ("max_length",),
 }
@@ -197,6 +201,31 @@ def describe_rows(chain: Sequence[Provenance]) -> str | None:
             f"{agreement[low]:.3f} ({low}) to {agreement[high]:.3f} ({high})."
         )
     return text
+
+
+def describe_distillation(chain: Sequence[Provenance]) -> str | None:
+    """Say how close the student came to its teacher on rows kept from training; nothing where nobody measured."""
+    record = lineage.find_step(chain, "distill")
+    evaluations = record.observed.counts.get("evaluations") if record else None
+    if not evaluations or not evaluations[-1]["cosine"]:
+        return None
+    cosines = evaluations[-1]["cosine"]
+    low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
+    return (
+        "On rows that were kept from training, embeddings at the end of distillation had a mean cosine with the "
+        f"teacher's of {cosines[low]:.3f} ({low}) to {cosines[high]:.3f} ({high}), over {len(cosines)} languages."
+    )
+
+
+def describe_check(record: Provenance) -> str | None:
+    """Say how stored vectors compare with the teacher's, computed once more; nothing where that was not measured."""
+    checked = record.observed.counts.get("checked")
+    if not checked:
+        return None
+    return (
+        f"Once all were stored, {checked['rows']:,} random rows were embedded again: the lowest cosine with the "
+        f"stored vectors is {checked['lowest_cosine']:.5f}."
+    )
 
 
 def papers(chain: Sequence[Provenance]) -> list[str]:

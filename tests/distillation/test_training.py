@@ -1,166 +1,173 @@
-"""Distillation: the loss, what training reaches, and going on where a run was cut off."""
+"""Distillation: what training reaches, and going on where a run was cut off."""
 
-import shutil
+import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
-from samples import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss, MatryoshkaLoss
 
 from hf_turkembed.distillation import (
+    Interrupted,
+    Objective,
     Schedule,
     distill,
-    embed_corpus,
-    embedding,
-    read_vectors,
+    load_best,
     remove_checkpoints,
     training,
 )
-from hf_turkembed.distillation.training import matryoshka_cosine_loss
+from hf_turkembed.distillation.batching import plan_batches
+from hf_turkembed.distillation.held_out import evaluate
+from hf_turkembed.distillation.training_rows import open_training_rows, write_training_rows
+from hf_turkembed.distillation.vectors import shard_files
 
 SCHEDULE = Schedule(
     epochs=2,
     batch_size=8,
+    batch_tokens=128,
     learning_rate=1e-2,
     embedding_learning_rate=1e-2,
     warmup_ratio=0.1,
-    weight_decay=0.0,
+    weight_decay=0.01,
     max_grad_norm=1.0,
     checkpoint_steps=3,
 )
-CORPUS = {"tr": [f"{text} {number}" for number in range(5) for text in TEXTS], "en": list(TEXTS)}
+OBJECTIVE = Objective(matryoshka_dims=MATRYOSHKA_DIMS)
+STS = {"sentence1": ["kedi", "ev", "su"], "sentence2": ["köpek", "ev", "ateş"], "score": [0.5, 1.0, 0.1]}
 
 
-def embed(teacher, folder, **settings):
-    model = SentenceTransformer(str(teacher), device="cpu")
-    arguments = {"shard_rows": 7, "batch_size": 4, "prompt": None, "rank": 0, "num_processes": 1, **settings}
-    embed_corpus(model, CORPUS, folder, **arguments)
-
-
-@pytest.fixture(scope="module")
-def vectors(gemma, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("vectors")
-    embed(gemma, folder)
-    return folder
-
-
-@pytest.fixture
-def student(gemma):
-    model = SentenceTransformer(str(gemma), device="cpu")
-    torch.manual_seed(1)
-    with torch.no_grad():
-        table = model[0].model.get_input_embeddings().weight
-        table += 0.02 * torch.randn_like(table)
-    return model
-
-
-def run(student, vectors, folder, schedule=SCHEDULE, dims=MATRYOSHKA_DIMS):
+def run(student, vectors, folder, schedule=SCHEDULE, objective=OBJECTIVE, **settings):
     folder.mkdir(exist_ok=True)
+    arguments = {"max_length": 64, "seed": 5, **settings}
     return distill(
-        student, read_vectors(vectors), Accelerator(cpu=True), folder, schedule=schedule, matryoshka_dims=dims, seed=5
+        student, vectors, Accelerator(cpu=True), folder, schedule=schedule, objective=objective, **arguments
     )
+
+
+def stored_texts(vectors):
+    return [text for file in shard_files(vectors) for text in pq.read_table(file).column("text").to_pylist()]
 
 
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def test_the_loss_is_the_mean_over_widths_of_one_minus_cosine():
-    teacher = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    student = torch.tensor([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
-    cosine = 1 - 2**-0.5
-    assert matryoshka_cosine_loss(student, teacher, (3,)) == pytest.approx(cosine)
-    # At width 1 the second target is the zero vector, whose cosine with anything is zero.
-    assert matryoshka_cosine_loss(student, teacher, (3, 1)) == pytest.approx((cosine + 1) / 2)
+def same_weights(first, second):
+    return all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_vectors_are_those_of_the_teacher(gemma, vectors):
-    rows = read_vectors(vectors)
-    expected = SentenceTransformer(str(gemma), device="cpu").encode(rows["text"][:], normalize_embeddings=True)
-    np.testing.assert_allclose(np.asarray(rows["embedding"][:]), expected, atol=1e-3)
-    assert len(rows) == sum(map(len, CORPUS.values()))
+def held_out_cosine(model, vectors):
+    from stores import encoder
+
+    wrapped = encoder(model.model_card_data.base_model or model[0].model.name_or_path)
+    wrapped.model = model
+    return evaluate(wrapped, vectors, None, matryoshka_dims=MATRYOSHKA_DIMS, step=0).mean_cosine
 
 
-def test_vectors_of_a_bfloat16_teacher_are_stored_with_unit_norm(gemma, tmp_path):
-    model = SentenceTransformer(str(gemma), device="cpu", model_kwargs={"dtype": "bfloat16"})
-    raw = np.linalg.norm(model.encode(list(TEXTS)).astype(np.float64), axis=1)
-    assert np.abs(raw - 1).max() > 5e-4
-    embed_corpus(model, {"tr": TEXTS}, tmp_path, shard_rows=9, batch_size=2, prompt=None, rank=0, num_processes=1)
-    stored = np.asarray(read_vectors(tmp_path)["embedding"][:], dtype=np.float64)
-    assert np.abs(np.linalg.norm(stored, axis=1) - 1).max() < 5e-4
+def test_training_moves_the_student_towards_the_teacher_on_rows_it_has_not_seen(student, vectors, tmp_path):
+    report = run(student, vectors, tmp_path / "run", replace(SCHEDULE, epochs=20, checkpoint_steps=40), sts=STS)
+    assert report.rows == 34 and report.steps == 100 and report.matryoshka_dims == MATRYOSHKA_DIMS
+    first, *_, last = report.evaluations
+    assert set(last.cosine) == {"tr", "en"} and set(last.spearman) == set(map(str, MATRYOSHKA_DIMS))
+    assert first.step == 40 and last.step == 100 and last.mean_cosine > first.mean_cosine > 0.5
+    assert report.best_step in (40, 80, 100) and report.final_loss < 0.1
 
 
-def test_processes_share_the_shards_and_write_what_one_would(gemma, vectors, tmp_path):
-    for rank in (1, 0):
-        embed(gemma, tmp_path, rank=rank, num_processes=2)
-    files = sorted(path.relative_to(vectors) for path in vectors.rglob("*.parquet"))
-    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert all((tmp_path / file).read_bytes() == (vectors / file).read_bytes() for file in files)
+def test_it_takes_the_steps_of_a_plain_loop_with_sentence_transformers_loss(gemma, student, vectors, tmp_path):
+    """The reference pads, tokenises anew, and walks the whole table with torch's AdamW."""
+    schedule = replace(SCHEDULE, batch_tokens=10_000)
+    plain = SentenceTransformer(str(gemma), device="cpu")
+    plain.load_state_dict(student.state_dict())
+    run(student, vectors, tmp_path / "run", schedule)
+    rows = open_training_rows(tmp_path / "run" / "rows")
+    loss = MatryoshkaLoss(plain, EmbedDistillLoss(plain, "cosine"), list(MATRYOSHKA_DIMS))
+    optimizer = torch.optim.AdamW(plain.parameters(), weight_decay=schedule.weight_decay)
+    batches = [batch for epoch in range(2) for batch in plan_batches(rows.lengths, 8, seed=5, epoch=epoch)]
+    everything = stored_texts(vectors)
+    plain.train()
+    for step, batch in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = 1e-2 * min(step + 1, (10 - step) / 9)
+        texts = [everything[row] for row in batch]
+        targets = torch.from_numpy(rows.vectors["embedding"][batch].astype(np.float32))
+        # The sum over widths of means over rows, where ours is the mean over both.
+        (loss([plain.preprocess(texts)], targets) / len(MATRYOSHKA_DIMS)).backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    expected = weights(plain)
+    for name, value in weights(student).items():
+        torch.testing.assert_close(value, expected[name], atol=2e-3, rtol=0, msg=name)
 
 
-def test_only_shards_that_are_not_whole_are_written_again(gemma, vectors, tmp_path, monkeypatch):
-    folder = tmp_path / "store"
-    shutil.copytree(vectors, folder)
-    damaged, missing, *_ = sorted(folder.rglob("*.parquet"))
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    missing.unlink()
-    written = []
-    monkeypatch.setattr(
-        embedding, "write_shard", lambda path, *rest: (written.append(path), training.shard_files(vectors))[0]
-    )
-    embed(gemma, folder)
-    assert sorted(written) == sorted([damaged, missing])
-
-
-def test_a_prompt_the_teacher_does_not_have_is_refused(gemma, tmp_path):
-    with pytest.raises(ValueError, match=r"no prompt 'sts'; it has .*STS"):
-        embed(gemma, tmp_path, prompt="sts")
-
-
-def test_training_moves_the_student_towards_the_teacher(student, vectors, tmp_path):
-    before = run_loss(student, vectors)
-    report = run(student, vectors, tmp_path / "run", replace(SCHEDULE, epochs=10, checkpoint_steps=1000))
-    assert run_loss(student, vectors) < before / 2
-    assert report.rows == 36 and report.steps == 50 and report.matryoshka_dims == MATRYOSHKA_DIMS
-
-
-def run_loss(student, vectors):
-    rows = read_vectors(vectors)
-    embeddings = torch.tensor(student.encode(rows["text"][:]))
-    return matryoshka_cosine_loss(embeddings, torch.tensor(rows["embedding"][:]), MATRYOSHKA_DIMS) / len(rows)
+def test_several_forward_passes_add_up_to_one(gemma, vectors, tmp_path):
+    made = []
+    for number, batch_tokens in enumerate((10_000, 40)):
+        model = SentenceTransformer(str(gemma), device="cpu")
+        run(model, vectors, tmp_path / str(number), replace(SCHEDULE, batch_tokens=batch_tokens, learning_rate=1e-4))
+        made.append(weights(model))
+    for name, value in made[0].items():
+        # Adam divides rounding by itself where a gradient is next to nothing.
+        torch.testing.assert_close(value, made[1][name], atol=2e-3, rtol=0)
 
 
 class CutOff(Exception):
     pass
 
 
-def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(gemma, vectors, tmp_path, monkeypatch):
+@pytest.mark.parametrize("last_step", [2, 8, 9])
+def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+    gemma, vectors, tmp_path, monkeypatch, last_step
+):
     undisturbed = SentenceTransformer(str(gemma), device="cpu")
-    reference = run(undisturbed, vectors, tmp_path / "undisturbed")
+    reference = run(undisturbed, vectors, tmp_path / "undisturbed", sts=STS)
 
     cut = SentenceTransformer(str(gemma), device="cpu")
-    steps = []
-    real = training._backward
+    real = training.take_step
 
-    def stop_at_eight(*arguments):
-        steps.append(1)
-        if len(steps) == 8:
+    def stop(run, batch, step, requested):
+        if step == last_step:
             raise CutOff
-        return real(*arguments)
+        return real(run, batch, step, requested)
 
-    monkeypatch.setattr(training, "_backward", stop_at_eight)
+    monkeypatch.setattr(training, "take_step", stop)
     with pytest.raises(CutOff):
-        run(cut, vectors, tmp_path / "cut")
-    monkeypatch.setattr(training, "_backward", real)
-    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["checkpoint-6"]
+        run(cut, vectors, tmp_path / "cut", sts=STS)
+    monkeypatch.setattr(training, "take_step", real)
 
     again = SentenceTransformer(str(gemma), device="cpu")
-    report = run(again, vectors, tmp_path / "cut")
-    assert all(torch.equal(value, weights(undisturbed)[name]) for name, value in weights(again).items())
-    assert report.final_loss == reference.final_loss
+    report = run(again, vectors, tmp_path / "cut", sts=STS)
+    assert same_weights(weights(again), weights(undisturbed))
+    assert report.final_loss == reference.final_loss and report.evaluations == reference.evaluations
+
+
+def test_told_to_stop_it_saves_first_and_goes_on_to_the_same_end(gemma, vectors, tmp_path, monkeypatch):
+    undisturbed = SentenceTransformer(str(gemma), device="cpu")
+    run(undisturbed, vectors, tmp_path / "undisturbed")
+    real = training.take_step
+
+    def stop(run, batch, step, requested):
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(run, batch, step, requested)
+
+    monkeypatch.setattr(training, "take_step", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted, match=r"stopped by SIGTERM after step \d of 10"):
+        run(SentenceTransformer(str(gemma), device="cpu"), vectors, tmp_path / "stopped")
+    assert signal.getsignal(signal.SIGTERM) is before
+    saved = [path.name for path in (tmp_path / "stopped").glob("checkpoint-*")]
+    assert saved in (["checkpoint-5"], ["checkpoint-6"])
+    monkeypatch.setattr(training, "take_step", real)
+    again = SentenceTransformer(str(gemma), device="cpu")
+    run(again, vectors, tmp_path / "stopped")
+    assert same_weights(weights(again), weights(undisturbed))
 
 
 def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, tmp_path):
@@ -168,11 +175,81 @@ def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, 
     trained = weights(student)
     again = SentenceTransformer(str(student[0].model.name_or_path), device="cpu")
     run(again, vectors, tmp_path / "run")
-    assert all(torch.equal(value, trained[name]) for name, value in weights(again).items())
+    assert same_weights(weights(again), trained)
     remove_checkpoints(tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_the_best_weights_are_kept(student, vectors, tmp_path):
+    # So high a rate that the student gets worse once it has learnt.
+    schedule = replace(SCHEDULE, epochs=8, learning_rate=0.5, embedding_learning_rate=0.5, warmup_ratio=0.9)
+    report = run(student, vectors, tmp_path / "run", schedule)
+    best = max(report.evaluations, key=lambda entry: entry.mean_cosine)
+    assert report.best_step == best.step < report.steps
+    load_best(student, tmp_path / "run")
+    assert held_out_cosine(student, vectors) == pytest.approx(best.mean_cosine, abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(student, vectors, tmp_path):
+    with torch.no_grad():
+        student[0].model.get_input_embeddings().weight[5:] = float("nan")
+    with pytest.raises(ValueError, match=r"the loss is nan at step 1; its [78] rows are listed in .*bad_batch\.json"):
+        run(student, vectors, tmp_path / "run")
+    saved = json.loads((tmp_path / "run" / "bad_batch.json").read_text())
+    assert saved["step"] == 1 and len(saved["rows"]) in (7, 8)
+    assert set(saved["rows"][0]) == {"shard", "row", "text"} and saved["rows"][0]["shard"].startswith("data/")
+
+
+def test_first_only_the_rows_of_new_tokens_are_trained(gemma, student, vectors, tmp_path):
+    before = weights(student)
+    new = [300, 301, 310]
+    schedule = replace(SCHEDULE, new_rows_ratio=1.0, weight_decay=0.0)
+    run(student, vectors, tmp_path / "run", schedule, new_rows=new)
+    after = weights(student)
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert [name.rpartition(".")[0].rpartition(".")[2] for name in moved] == ["embed_tokens"]
+    table = moved.pop()
+    rows = (after[table] != before[table]).any(dim=1).nonzero().flatten().tolist()
+    assert rows and set(rows) <= set(new)
+
+
+def test_what_the_heads_are_given_is_a_target_too(student, vectors, tmp_path):
+    objective = replace(OBJECTIVE, pre_dense_weight=1.0, similarity_weight=0.5)
+    schedule = replace(SCHEDULE, epochs=10, checkpoint_steps=1000)
+    report = run(student, vectors, tmp_path / "run", schedule, objective)
+    alone = replace(schedule, learning_rate=0.0, embedding_learning_rate=0.0)
+    other = SentenceTransformer(str(student[0].model.name_or_path), device="cpu")
+    assert report.final_loss > run(other, vectors, tmp_path / "other", alone).final_loss >= 0
+
+
+def test_vectors_without_what_the_objective_needs_are_refused(gemma, student, tmp_path):
+    from stores import embed
+
+    embed(gemma, tmp_path / "vectors")
+    with pytest.raises(ValueError, match=r"has no \['pre_dense'\]; its columns are text, language"):
+        run(student, tmp_path / "vectors", tmp_path / "run", objective=replace(OBJECTIVE, pre_dense_weight=1.0))
+
+
 def test_widths_of_vectors_student_and_loss_have_to_agree(student, vectors, tmp_path):
     with pytest.raises(ValueError, match=r"32 dimensions, the student 32, `matryoshka_dims` begins with 16"):
-        run(student, vectors, tmp_path / "run", dims=(16, 8))
+        run(student, vectors, tmp_path / "run", objective=Objective(matryoshka_dims=(16, 8)))
+
+
+def test_a_stage_of_new_rows_needs_some(student, vectors, tmp_path):
+    with pytest.raises(ValueError, match="there are none"):
+        run(student, vectors, tmp_path / "run", replace(SCHEDULE, new_rows_ratio=0.5))
+
+
+def test_texts_are_tokenised_once(gemma, vectors, tmp_path):
+    model = SentenceTransformer(str(gemma), device="cpu")
+    backend = model.tokenizer.backend_tokenizer
+    write_training_rows(vectors, backend, tmp_path / "rows", max_length=64, names=["embedding"])
+    rows = open_training_rows(tmp_path / "rows")
+    texts = stored_texts(vectors)
+    assert [list(rows.tokens_of(row)) for row in range(34)] == [model.tokenizer(text)["input_ids"] for text in texts]
+    assert len(rows) == 34 and rows.vectors["embedding"].shape == (34, 32) and int(rows.lengths.max()) <= 64
+    stored = model.encode(texts, normalize_embeddings=True)
+    np.testing.assert_allclose(stored, rows.vectors["embedding"].astype(np.float32), atol=2e-3)
+    made = (tmp_path / "rows" / "ids").stat().st_mtime_ns
+    write_training_rows(vectors, backend, tmp_path / "rows", max_length=64, names=["embedding"])
+    assert (tmp_path / "rows" / "ids").stat().st_mtime_ns == made

@@ -167,7 +167,9 @@ def test_dataset_card_has_one_config_for_each_language_and_turkish_as_default(hu
         ("en", False),
         ("tr", True),
     ]
-    assert configs[1]["data_files"] == [{"split": "train", "path": "data/tr/train-*.parquet"}]
+    assert configs[1]["data_files"] == [
+        {"split": split, "path": f"data/tr/{split}-*.parquet"} for split in ("train", "validation")
+    ]
 
 
 def test_dataset_without_counted_languages_is_refused(hub_run):

@@ -117,6 +117,7 @@ def test_tokenizer_fails_the_check_that_is_about_it(changes, name):
     ],
 )
 def test_dataset_fails_the_check_that_is_about_it(facts, norms, counts, names):
-    sound = {"columns": ["embedding", "language", "text"], "type": "float16", "width": 8, "languages": ["tr"]}
+    columns = ["embedding", "language", "text", "tokens"]
+    sound = {"columns": columns, "type": "float16", "width": 8, "languages": ["tr"]}
     arrays = {"tr.facts": np.array(json.dumps({**sound, **facts})), "tr.norms": np.array(norms)}
     assert failed(check_dataset(arrays, {"tr": 2}, counts)) == names

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from hf_turkembed.distillation.vectors import shard_path, write_shard
+from hf_turkembed.corpus import TextRow
+from hf_turkembed.distillation.vectors import Shard, make_table, remove_checksums, write_shard
 from hf_turkembed.publishing import publish_folder, verify_folder
 from hf_turkembed.record import Input
 from hf_turkembed.scores import ScoreReport
@@ -42,7 +43,9 @@ def dataset(tmp_path, step_writer):
         vectors = random.normal(size=(6, 8)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         texts = [f"{language} {index} {row}" for row in range(6)]
-        write_shard(shard_path(folder, language, index), language, texts, vectors)
+        shard = Shard(language=language, split="train", index=index, rows=tuple(map(TextRow, texts)))
+        write_shard(folder, shard, make_table(shard, texts, None, [5] * 6, {"embedding": vectors}))
+    remove_checksums(folder)
     recipe = {"teacher": "t", "corpus": {"languages": ["en", "tr"]}, "max_length": 64, "prompt": None}
     counts = {"rows": 18, "embedding_dim": 8, "shards": 3, "languages": {"en": 6, "tr": 12}}
     step_writer(folder, "embed", recipe, [TEACHER], counts)
@@ -111,7 +114,7 @@ def test_sound_dataset_passes_and_a_dry_run_writes_nothing(dataset, tmp_path):
 
 
 def test_dataset_that_lost_a_shard_is_not_published(dataset, tmp_path):
-    shard_path(dataset, "tr", 1).unlink()
+    (dataset / "data/tr/train-00001.parquet").unlink()
     with pytest.raises(ValueError, match=r"rows: the files hold .*'rows': 12.* the record counts .*'rows': 18"):
         publish(dataset, tmp_path / "outbox")
     assert not (tmp_path / "outbox").exists()

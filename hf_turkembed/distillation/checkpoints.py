@@ -1,0 +1,113 @@
+"""The state of an unfinished run on disk: the last whole checkpoint, and the best weights so far."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, load_model, save_file, save_model
+
+from hf_turkembed.json_files import read_json
+from hf_turkembed.record import write_json
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+# What training reads, and what it says of a batch it cannot go on from; both beside the checkpoints.
+ROWS_FOLDER = "rows"
+BAD_BATCH_FILE = "bad_batch.json"
+_CHECKPOINT = "checkpoint"
+_BEST = "best"
+_PROGRESS_FILE = "progress.json"
+_TABLE_FILE = "table.safetensors"
+_WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How the student did at some step on what it is not trained on."""
+
+    step: int
+    # Mean cosine to the teacher by language, at full width.
+    cosine: dict[str, float]
+    # Spearman on graded pairs by width.
+    spearman: dict[str, float]
+
+    @property
+    def mean_cosine(self) -> float:
+        """Return the mean over languages."""
+        return sum(self.cosine.values()) / len(self.cosine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run has come, kept with a checkpoint."""
+
+    step: int
+    losses: list[float]
+    seconds: float
+    evaluations: list[Evaluation]
+
+
+def save_checkpoint(accelerator: Any, table: Any, folder: Path, progress: Progress) -> None:
+    """Write weights and optimizer state under a temporary name, rename, and only then drop the ones before.
+
+    Args:
+        accelerator: Holds the model and the optimizer of all but the table.
+        table: The embedding table's optimizer.
+        folder: Where checkpoints go.
+        progress: How far the run has come.
+    """
+    temporary = folder / f".{_CHECKPOINT}.tmp"
+    accelerator.save_state(str(temporary))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        before = _checkpoints(folder)
+        save_file(table.state_dict(), temporary / _TABLE_FILE)
+        write_json(temporary / _PROGRESS_FILE, progress)
+        os.replace(temporary, folder / f"{_CHECKPOINT}-{progress.step}")
+        for step, path in before.items():
+            if step != progress.step:
+                shutil.rmtree(path)
+    accelerator.wait_for_everyone()
+
+
+def load_checkpoint(accelerator: Any, table: Any, folder: Path) -> Progress:
+    """Go back to the last checkpoint, if there is one."""
+    found = _checkpoints(folder)
+    if not found:
+        return Progress(step=0, losses=[], seconds=0.0, evaluations=[])
+    last = found[max(found)]
+    accelerator.load_state(str(last))
+    table.load_state_dict(load_file(last / _TABLE_FILE))
+    content = read_json(last / _PROGRESS_FILE)
+    return Progress(**{**content, "evaluations": [Evaluation(**entry) for entry in content["evaluations"]]})
+
+
+def save_best(student: "SentenceTransformer", folder: Path) -> None:
+    """Keep the student's weights as the best so far."""
+    temporary = folder / f".{_BEST}.tmp"
+    temporary.mkdir(exist_ok=True)
+    save_model(student, str(temporary / _WEIGHTS_FILE))
+    (folder / _BEST).mkdir(exist_ok=True)
+    os.replace(temporary / _WEIGHTS_FILE, folder / _BEST / _WEIGHTS_FILE)
+    temporary.rmdir()
+
+
+def load_best(student: "SentenceTransformer", folder: Path) -> None:
+    """Give the student the best weights that were kept."""
+    load_model(student, str(folder / _BEST / _WEIGHTS_FILE))
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what only an unfinished run needs; called once the trained model is saved."""
+    scratch = (f".{_CHECKPOINT}.tmp", f".{_BEST}.tmp", _BEST, ROWS_FOLDER, f"{ROWS_FOLDER}.partial")
+    for path in (*_checkpoints(folder).values(), *(folder / name for name in scratch)):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / BAD_BATCH_FILE).unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    """Find whole checkpoints by their step."""
+    return {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{_CHECKPOINT}-*")}

@@ -1,0 +1,124 @@
+"""The table's optimizer: AdamW on every row, though it walks only those that a batch touches."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from hf_turkembed.distillation.embedding_table import EmbeddingTable
+
+ROWS, WIDTH = 30, 6
+
+
+def embeddings(padding_idx=0):
+    torch.manual_seed(0)
+    pair = [nn.Embedding(ROWS, WIDTH, padding_idx=padding_idx) for _ in range(2)]
+    pair[1].load_state_dict(pair[0].state_dict())
+    return pair
+
+
+def rates(steps, peak=0.05):
+    return [peak * min((step + 1) / 5, (steps - step) / steps) for step in range(steps)]
+
+
+def loss(module, places, ids):
+    target = torch.sin(torch.arange(WIDTH) + ids[:, None].float())
+    return (module(places) - target).square().sum()
+
+
+def train_densely(module, batches, learning_rates, weight_decay):
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1, weight_decay=weight_decay)
+    for ids, rate in zip(batches, learning_rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+        loss(module, ids, ids).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def train_by_rows(table, module, batches, first=0):
+    for step, ids in enumerate(batches[first:], first + 1):
+        touched, places = ids.unique(return_inverse=True)
+        table.gather(touched, step)
+        loss(module, places, ids).backward()
+        table.apply(step)
+
+
+def draw(steps, size, seed):
+    generator = np.random.default_rng(seed)
+    return [torch.from_numpy(generator.integers(1, ROWS, size)) for _ in range(steps)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 80), st.integers(1, 8), st.sampled_from([0.0, 0.01, 0.3]), st.integers(0, 99))
+def test_the_result_is_that_of_adamw_over_the_whole_table(steps, size, weight_decay, seed):
+    dense, sparse = embeddings()
+    batches, learning_rates = draw(steps, size, seed), rates(steps)
+    train_densely(dense, batches, learning_rates, weight_decay)
+    table = EmbeddingTable(sparse, learning_rates, weight_decay)
+    train_by_rows(table, sparse, batches)
+    table.finish(steps)
+    table.release()
+    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-5, rtol=1e-4)
+    assert sparse.padding_idx == 0 and sparse.weight.requires_grad
+
+
+def test_reading_the_table_between_steps_changes_nothing():
+    dense, sparse = embeddings()
+    batches, learning_rates = draw(40, 4, 3), rates(40)
+    train_densely(dense, batches, learning_rates, 0.1)
+    table = EmbeddingTable(sparse, learning_rates, 0.1)
+    for step in range(40):
+        train_by_rows(table, sparse, batches[: step + 1], first=step)
+        table.finish(step + 1)
+    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-5, rtol=1e-4)
+
+
+def test_it_goes_on_from_its_state_bit_for_bit():
+    batches, learning_rates = draw(30, 4, 1), rates(30)
+    whole, cut = embeddings()
+    undisturbed = EmbeddingTable(whole, learning_rates, 0.01)
+    train_by_rows(undisturbed, whole, batches)
+    first = EmbeddingTable(cut, learning_rates, 0.01)
+    train_by_rows(first, cut, batches[:17])
+    state = {name: value.clone() for name, value in first.state_dict().items()}
+    again = nn.Embedding(ROWS, WIDTH, padding_idx=0)
+    again.weight.data.copy_(cut.weight)
+    second = EmbeddingTable(again, learning_rates, 0.01)
+    second.load_state_dict(state)
+    train_by_rows(second, again, batches, first=17)
+    for table in (undisturbed, second):
+        table.finish(30)
+    assert torch.equal(whole.weight, again.weight)
+
+
+def test_while_a_step_is_under_way_the_module_holds_the_touched_rows_alone():
+    module, _ = embeddings()
+    before = module.weight.clone()
+    table = EmbeddingTable(module, rates(3), 0.0)
+    leaf = table.gather(torch.tensor([2, 5]), 1)
+    assert module.weight is leaf and torch.equal(leaf, before[[2, 5]])
+    module(torch.tensor([0, 1, 1])).sum().backward()
+    assert leaf.grad.tolist() == [[1.0] * WIDTH, [2.0] * WIDTH]
+    table.apply(1)
+    moved = (module.weight != before).any(dim=1).nonzero().flatten().tolist()
+    assert module.weight.shape == (ROWS, WIDTH) and moved == [2, 5]
+
+
+def test_rows_that_may_not_move_stay():
+    module, _ = embeddings()
+    before = module.weight.clone()
+    table = EmbeddingTable(module, rates(3), 0.0)
+    table.gather(torch.tensor([2, 5]), 1)
+    module(torch.tensor([0, 1])).sum().backward()
+    trained = torch.zeros(ROWS, dtype=torch.bool)
+    trained[5] = True
+    table.apply(1, trained)
+    assert torch.equal(module.weight[2], before[2]) and not torch.equal(module.weight[5], before[5])
+
+
+def test_a_step_that_was_not_begun_cannot_end():
+    module, _ = embeddings()
+    with pytest.raises(RuntimeError, match="without `gather`"):
+        EmbeddingTable(module, rates(3), 0.0).apply(1)
