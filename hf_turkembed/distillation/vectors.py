@@ -77,8 +77,8 @@ def write_shard(folder: Path, shard: Shard, table: pa.Table) -> None:
     stream = io.BytesIO()
     pq.write_table(table, stream, write_page_checksum=True)
     content = stream.getvalue()
-    _write(shard.path(folder), content)
-    _write(_checksum_path(folder, shard), _checksum(shard, content))
+    _write(folder, shard.path(folder), content)
+    _write(folder, _checksum_path(folder, shard), _checksum(shard, content))
 
 
 def make_table(
@@ -210,10 +210,11 @@ def _checksum(shard: Shard, content: bytes) -> bytes:
     return json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "rows": rows}).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file through a temporary name, and to the disk."""
+def _write(folder: Path, path: Path, content: bytes) -> None:
+    """Write a file through a temporary name, and to the disk; what a killed process leaves goes with the checksums."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = folder / _CHECKSUMS / f"{os.getpid()}.tmp"
+    temporary.parent.mkdir(exist_ok=True)
     try:
         with temporary.open("wb") as stream:
             stream.write(content)
