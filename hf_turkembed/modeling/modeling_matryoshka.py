@@ -189,7 +189,7 @@ class MatryoshkaMixin(PreTrainedModel):
             path.write_text(text, encoding="utf-8")
         for folder, head in zip(_module_paths(self.repository_files, "Dense"), self.heads, strict=True):
             tensors = {f"linear.{name}": tensor.contiguous() for name, tensor in head.named_buffers()}
-            save_file(tensors, Path(save_directory, folder, "model.safetensors"), metadata={"format": "pt"})
+            save_file(tensors, Path(save_directory, folder, "model.safetensors"))
 
     def _sentence_embedding(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Pool `(batch_size, length, hidden_size)`, apply the heads, truncate, then normalise."""
