@@ -1,0 +1,1 @@
+"""A Hub-protocol server on loopback, and the scenarios that the real clients play against it."""
