@@ -17,6 +17,11 @@ def whoami(call: Call) -> Response:
     return JSONResponse(describe(call.signed_in()))
 
 
+def list_agents(call: Call) -> Response:
+    """Answer a question of the `hf` command: by which variables it would know who runs it."""
+    return JSONResponse({"standardEnvVars": [], "harnesses": {}})
+
+
 def create(call: Call) -> Response:
     account, body = call.signed_in(), call.json()
     namespace, repo_type = body.get("organization") or account.name, body.get("type") or "model"
@@ -78,6 +83,7 @@ def check_write_access(call: Call) -> Response:
 
 ROUTES = [
     ("GET", "/api/whoami-v2", whoami),
+    ("GET", "/api/agent-harnesses", list_agents),
     ("POST", "/api/repos/create", create),
     ("DELETE", "/api/repos/delete", delete),
     ("PUT", "/api/{type}/{repo}/settings", change_settings),

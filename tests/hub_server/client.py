@@ -72,10 +72,13 @@ class Client:
         self.server.clear()
         return found
 
-    def run(self, module: str, *arguments: str) -> None:
-        """Run a module as a process that sees the same Hub."""
-        done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=300)
+    def run(self, module: str, *arguments: str, **environment: str) -> str:
+        """Run a module as a process that sees the same Hub, and return what it wrote."""
+        command = [sys.executable, "-m", module, *arguments]
+        settings = {**os.environ, **environment}
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @contextlib.contextmanager

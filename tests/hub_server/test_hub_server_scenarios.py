@@ -16,7 +16,7 @@ FOLDER = Path(__file__).resolve().parent / "scenarios"
 MODES = ("xet", "lfs")
 # What only this server can play, since it needs other accounts or faults.
 OURS = ("access", "faults", "retries")
-ANYWHERE = ("uploads", "revisions", "cards", "loaders")
+ANYWHERE = ("uploads", "revisions", "cards", "commands", "loaders")
 # Seconds in backoff, or in importing torch once more.
 SLOW = {("retries", "xet"), ("retries", "lfs"), ("loaders", "lfs")}
 

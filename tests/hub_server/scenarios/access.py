@@ -1,5 +1,6 @@
 """Tokens and roles: who sees what, who may write, and where a token never goes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,14 @@ def a_stranger_proposes_and_does_not_commit(hub: Client) -> None:
     with refused(403):
         hub.add(name, "b.txt", revision="refs/pr/3", token=STRANGER)
     assert hub.api.list_repo_files(name) == [".gitattributes"]
+
+
+def commits_of_several_at_once_all_land(hub: Client) -> None:
+    name = hub.new_repo()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: hub.add(name, f"{number}.txt"), range(8)))
+    assert len(hub.api.list_repo_commits(name)) == 9
+    assert {f"{number}.txt" for number in range(8)} < set(hub.api.list_repo_files(name))
 
 
 def a_token_stays_with_the_hub(hub: Client) -> None:

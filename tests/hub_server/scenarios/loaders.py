@@ -16,6 +16,7 @@ from hub_server.client import Client
 from hub_server.scenarios.plain_loading import encode, encode_plainly
 from hub_server.scenarios.uploads import read_folder
 
+PLAIN_LOADING = "hub_server.scenarios.plain_loading"
 LANGUAGES = {"tr": ["Kedi uyuyor.", "Iğdır'dan gelen otobüs gecikti."], "en": ["The cat sleeps."]}
 
 
@@ -57,6 +58,16 @@ def a_revision_of_a_model_is_loaded_by_name(hub: Client) -> None:
     np.testing.assert_allclose(encode(name, TEXTS, revision="v1"), encode(str(hub.model), TEXTS), atol=1e-6)
 
 
+def a_cached_model_loads_without_a_network(hub: Client) -> None:
+    name, output = hub.new_repo(), hub.folder / "offline.npz"
+    hub.api.upload_folder(repo_id=name, folder_path=hub.model)
+    snapshot_download(name)
+    hub.run(PLAIN_LOADING, name, str(output), HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:1")
+    expected = encode_plainly(str(hub.model), TEXTS, truncate_dim=8)
+    for loader in ("plain_8", "remote_8"):
+        np.testing.assert_allclose(np.load(output)[loader], expected, atol=1e-6)
+
+
 def a_dataset_has_a_config_for_each_language(hub: Client) -> None:
     name = hub.new_repo("dataset")
     folder = hub.folder / "dataset"
@@ -93,7 +104,7 @@ def _check_loaders(hub: Client, name: str) -> None:
 def _check_loaders_without_package(hub: Client, name: str) -> None:
     """Compare what a repo gives where our package is not installed."""
     output = hub.folder / "without_package.npz"
-    hub.run("hub_server.scenarios.plain_loading", name, str(output))
+    hub.run(PLAIN_LOADING, name, str(output))
     found = np.load(output)
     for dim in MATRYOSHKA_DIMS:
         expected = encode(str(hub.model), TEXTS, truncate_dim=dim)
