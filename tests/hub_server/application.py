@@ -36,20 +36,41 @@ def compile_route(template: str) -> re.Pattern[str]:
     return re.compile("".join(expressions))
 
 
+class Body:
+    """What arrives of a request, counted."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        # Bytes.
+        self.received = 0
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        message: Message = await self._receive()
+        self.received += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Wait for the rest: a client that is still sending would miss an answer that comes early."""
+        while not self._ended:
+            await self()
+
+
 class Application:
     """Answers requests out of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.routes = [(method, compile_route(path), run) for part in _PARTS for method, path, run in part.ROUTES]
+        # Requests that no route answers, and errors of the server itself: a test that meets one has failed.
+        self.problems: list[str] = []
         self.clear()
 
     def clear(self) -> None:
         """Forget what was asked and what was to go wrong."""
         self.faults: list[Fault] = []
         self.log: list[dict[str, Any]] = []
-        # Requests that no route answers, and errors of the server itself: a test that meets one has failed.
-        self.problems: list[str] = []
         self.rate_limit = RateLimit(_QUOTA, _WINDOW)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -59,25 +80,28 @@ class Application:
             return await response(scope, receive, send)
         # Of uvicorn; ASGI itself has no way to break a connection off.
         transport = receive.__self__.transport  # type: ignore[attr-defined]
-        entry: dict[str, Any] = {"method": scope["method"], "path": path, "received": 0}
-
-        async def counted() -> Message:
-            message: Message = await receive()
-            entry["received"] += len(message.get("body", b""))
-            return message
-
-        request = Request(scope, counted)
-        entry["authorized"] = "authorization" in request.headers
+        body = Body(receive)
+        request = Request(scope, body)
         fault = next((fault for fault in self.faults if fault.takes(scope["method"], path)), None)
-        entry["fault"] = fault.kind if fault else None
+        entry = {
+            "method": scope["method"],
+            "path": path,
+            "authorized": "authorization" in request.headers,
+            "fault": fault.kind if fault else None,
+            "status": None,
+            "received": 0,
+        }
         self.log.append(entry)
         try:
             if fault and fault.kind == "cut_request":
                 await read_part(request, fault.size)
                 return reset(transport)
             response = await self._answer(request, path, fault)
+            await body.drain()
         except ClientDisconnect:
             return
+        finally:
+            entry["received"] = body.received
         entry["status"] = response.status_code
         if fault and fault.kind == "lose_answer":
             return reset(transport)
@@ -87,15 +111,12 @@ class Application:
         """Answer as the fault, the limit or the route says."""
         try:
             if fault and fault.kind == "refuse":
-                # A client that is still sending would miss an answer that comes early.
-                await request.body()
                 return JSONResponse({"error": "refused on demand"}, fault.status, headers=fault.headers)
             limits = self.rate_limit.take() if path.startswith("/api/") else {}
             response = await self._route(request, path)
             response.headers.update(limits)
             return response
         except HubError as error:
-            await request.body()
             return error.response()
         except ClientDisconnect:
             raise
@@ -120,8 +141,11 @@ class Application:
         """Let a test set faults, and read what was asked."""
         if path == "/_control/clear":
             self.clear()
+        elif path == "/_control/problems":
+            problems, self.problems = self.problems, []
+            return JSONResponse(problems)
         elif path == "/_control/fault":
             self.faults.append(Fault(**await request.json()))
         elif path == "/_control/rate_limit":
             self.rate_limit = RateLimit(**await request.json())
-        return JSONResponse({"log": self.log, "problems": self.problems})
+        return JSONResponse(self.log)

@@ -30,7 +30,7 @@ class Client:
     namespace: str
     # Its own, and empty.
     folder: Path
-    # A model in the sentence-transformers layout, with what its sentences give (`.npz`) beside it.
+    # A model in the sentence-transformers layout.
     model: Path
     # None for the real Hub.
     server: HubServer | None
@@ -114,9 +114,10 @@ def _play(scenario: Any, client: Client) -> dict[str, Any]:
         error = traceback.format_exc()
     finally:
         if client.server:
-            problems = client.server.problems()
             client.server.clear()
         client.forget()
+        if client.server:
+            problems = client.server.take_problems()
     seconds = time.perf_counter() - begin
     return {"seconds": seconds, "error": error, "skipped": skipped, "problems": problems}
 

@@ -20,7 +20,7 @@ def hub(hub_process):
     """The server for one test, which fails if a request met no route."""
     hub_process.clear()
     yield hub_process
-    problems = hub_process.problems()
+    problems = hub_process.take_problems()
     assert not problems, "\n".join(problems)
 
 

@@ -36,19 +36,18 @@ class HubServer:
 
     def requests(self) -> list[dict[str, Any]]:
         """List the requests since the last `clear`: method, path, status, bytes received, token sent, fault."""
-        log: list[dict[str, Any]] = self._control("state")["log"]
+        log: list[dict[str, Any]] = self._control("log")
         return log
 
-    def problems(self) -> list[str]:
-        """List requests that no route answered, and errors of the server itself."""
-        problems: list[str] = self._control("state")["problems"]
+    def take_problems(self) -> list[str]:
+        """List requests that no route answered, and errors of the server itself, since this was last asked."""
+        problems: list[str] = self._control("problems")
         return problems
 
-    def _control(self, action: str, **body: Any) -> dict[str, Any]:
+    def _control(self, action: str, **body: Any) -> Any:
         request = urllib.request.Request(f"{self.endpoint}/_control/{action}", json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=30) as response:
-            state: dict[str, Any] = json.load(response)
-        return state
+            return json.load(response)
 
 
 @contextlib.contextmanager

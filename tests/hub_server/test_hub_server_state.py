@@ -22,8 +22,8 @@ HfApi().upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])
 """
 
 
-def ask(hub, method, path):
-    request = urllib.request.Request(f"{hub.endpoint}{path}", method=method)
+def ask(hub, method, path, body=None):
+    request = urllib.request.Request(f"{hub.endpoint}{path}", body, method=method)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request)
     return caught.value
@@ -59,8 +59,14 @@ def test_a_repo_is_sound_git_and_its_large_files_are_what_was_sent(hub, run_clie
 def test_a_request_that_no_route_answers_is_a_problem(hub):
     refusal = ask(hub, "GET", "/api/models/acme/none/invented")
     assert refusal.code == 404
-    assert hub.problems() == ["no route answers GET /api/models/acme/none/invented"]
-    hub.clear()
+    assert hub.take_problems() == ["no route answers GET /api/models/acme/none/invented"]
+
+
+def test_a_large_file_that_is_not_what_it_was_announced_as_is_refused(hub):
+    refusal = ask(hub, "PUT", f"/lfs/{hashlib.sha256(b'a').hexdigest()}", b"b")
+    assert refusal.code == 400
+    assert "announced was" in refusal.headers["X-Error-Message"]
+    assert not (hub.folder / "lfs" / hashlib.sha256(b"a").hexdigest()).exists()
 
 
 def test_a_refusal_says_why_in_headers_too(hub):

@@ -87,7 +87,8 @@ def the_same_folder_again_makes_no_commit(hub: Client) -> None:
 
 
 def one_changed_file_is_the_only_one_sent(hub: Client) -> None:
-    name, source = hub.new_repo(), write_folder(hub.folder / "source")
+    name = hub.new_repo()
+    source = write_folder(hub.folder / "source", **{"model.safetensors": os.urandom(1_000_000)})
     hub.api.upload_folder(repo_id=name, folder_path=source)
     before = _blobs(hub, name)
     (source / "config.json").write_bytes(b'{"new": 1}')
@@ -110,7 +111,7 @@ def ignored_files_stay_behind(hub: Client) -> None:
 
 def large_files_may_go_ahead_of_their_commit(hub: Client) -> None:
     name = hub.new_repo()
-    additions = [CommitOperationAdd("a.safetensors", BIG), CommitOperationAdd("b.txt", b"b")]
+    additions = [CommitOperationAdd("a.safetensors", os.urandom(1_000_000)), CommitOperationAdd("b.txt", b"b")]
     hub.api.preupload_lfs_files(name, additions)
     if hub.server:
         hub.server.clear()
