@@ -16,7 +16,7 @@ TESTS = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class HubServer:
-    """The address of a server, and the controls that no real Hub has."""
+    """The address of a server, and the controls that no real Hub has; its tokens are `accounts.ACCOUNTS`."""
 
     endpoint: str
     # Repos lie in `models/` and `datasets/` here, each a bare git repository.
