@@ -79,6 +79,10 @@ class MatryoshkaMixin(PreTrainedModel):
     def check_dtype(self) -> None:
         """Raise a ValueError if the network gives no numbers in its precision or autocast's; by default never."""
 
+    def config_text(self) -> str:
+        """Return the config.json to save; by default as transformers writes it."""
+        return str(self.config.to_json_string())
+
     @classmethod
     def is_custom_code(cls) -> bool:
         """Say no: the weights are the native class's, so that its conversions of older checkpoints apply."""
@@ -182,7 +186,7 @@ class MatryoshkaMixin(PreTrainedModel):
         super().save_pretrained(save_directory, *args, **kwargs)
         # The native name keeps the repo readable for servers that know the architecture but not this class.
         self.config.architectures = [self.native_class().__name__]
-        self.config.save_pretrained(save_directory)
+        Path(save_directory, "config.json").write_text(self.config_text(), encoding="utf-8")
         for name, text in self.repository_files.items():
             path = Path(save_directory, name)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,6 @@
 """The Gemma-3 text encoder (EmbeddingGemma) with Matryoshka sentence embeddings."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,22 +39,11 @@ class MatryoshkaGemma3TextModel(MatryoshkaMixin, Gemma3TextModel):
                 "Use torch.bfloat16 or torch.float32."
             )
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """Save as the other classes do, with a config.json that inference servers read.
-
-        Args:
-            save_directory: Folder to write.
-            *args: Passed to transformers.
-            **kwargs: Passed to transformers.
-
-        Raises:
-            ValueError: If `push_to_hub` is among the arguments.
-        """
-        super().save_pretrained(save_directory, *args, **kwargs)
-        path = Path(save_directory, "config.json")
-        config = json.loads(path.read_text(encoding="utf-8"))
+    def config_text(self) -> str:
+        """Return the config.json to save, in the form that inference servers read."""
+        config = json.loads(self.config.to_json_string())
         flatten_rope(config)
-        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
 
 def flatten_rope(config: dict[str, Any]) -> None:
