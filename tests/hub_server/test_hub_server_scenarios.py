@@ -23,7 +23,8 @@ SLOW = {("retries", "xet"), ("retries", "lfs"), ("loaders", "lfs")}
 
 def scenarios(module):
     """List the scenarios of a module without importing what it plays with."""
-    functions = [node for node in ast.parse((FOLDER / f"{module}.py").read_text()).body if hasattr(node, "args")]
+    nodes = ast.parse((FOLDER / f"{module}.py").read_text()).body
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
     return [node.name for node in functions if [argument.arg for argument in node.args.args] == ["hub"]]
 
 
