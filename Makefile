@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 CODE := hf_turkembed recipes tests model_cards
 
-.PHONY: install install-dev demo test test-fast test-all quality style clean
+.PHONY: install install-dev demo test test-fast test-all test-hub quality style clean
 
 install: .venv/installed
 
@@ -32,6 +32,9 @@ test-fast: install-dev
 
 test-all: install-dev
 	$(BIN)/python -m pytest
+
+test-hub: install-dev
+	$(BIN)/python -m pytest -m hub
 
 quality: install-dev
 	$(BIN)/ruff check $(CODE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 
+pytest_plugins = ["hub_server.fixtures"]
 # huggingface_hub reads this once, when it is imported; imported before, tests would wait for a Hub.
 assert "huggingface_hub" not in sys.modules, "`samples` must not import the package"
 os.environ["HF_HUB_OFFLINE"] = "1"

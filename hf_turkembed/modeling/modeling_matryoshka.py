@@ -79,6 +79,10 @@ class MatryoshkaMixin(PreTrainedModel):
     def check_dtype(self) -> None:
         """Raise a ValueError if the network gives no numbers in its precision or autocast's; by default never."""
 
+    def config_text(self) -> str:
+        """Return the config.json to save; by default as transformers writes it."""
+        return str(self.config.to_json_string())
+
     @classmethod
     def is_custom_code(cls) -> bool:
         """Say no: the weights are the native class's, so that its conversions of older checkpoints apply."""
@@ -182,14 +186,14 @@ class MatryoshkaMixin(PreTrainedModel):
         super().save_pretrained(save_directory, *args, **kwargs)
         # The native name keeps the repo readable for servers that know the architecture but not this class.
         self.config.architectures = [self.native_class().__name__]
-        self.config.save_pretrained(save_directory)
+        Path(save_directory, "config.json").write_text(self.config_text(), encoding="utf-8")
         for name, text in self.repository_files.items():
             path = Path(save_directory, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         for folder, head in zip(_module_paths(self.repository_files, "Dense"), self.heads, strict=True):
             tensors = {f"linear.{name}": tensor.contiguous() for name, tensor in head.named_buffers()}
-            save_file(tensors, Path(save_directory, folder, "model.safetensors"), metadata={"format": "pt"})
+            save_file(tensors, Path(save_directory, folder, "model.safetensors"))
 
     def _sentence_embedding(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Pool `(batch_size, length, hidden_size)`, apply the heads, truncate, then normalise."""

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_turkembed.json_files import read_json
+from hf_turkembed.modeling.modeling_matryoshka_gemma3 import flatten_rope
 
-# What transformers reads as `rope_parameters` of the two kinds of layers.
-_ROPE_KEYS = {"full_attention": "rope_theta", "sliding_attention": "rope_local_base_freq"}
 _MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 _POOLING_FLAGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens"}
 
@@ -28,7 +27,7 @@ def write_server_files(folder: Path) -> None:
     # The name that vLLM looks for before it lets a request choose a width.
     config["matryoshka_dimensions"] = config["matryoshka_dims"]
     if config["model_type"] == "gemma3_text":
-        _flatten_rope(config)
+        flatten_rope(config)
         if "layer_types" in config:
             _set_pattern(config)
     if config["model_type"] == "gte":
@@ -45,15 +44,6 @@ def write_server_files(folder: Path) -> None:
     _write(folder / "modules.json", modules)
     if "max_position_embeddings" in config:
         _write_limit(folder, config["max_position_embeddings"])
-
-
-def _flatten_rope(config: dict[str, Any]) -> None:
-    """Name the two bases of the rotary embedding as keys of their own, where there is nothing more to say."""
-    nested = config.get("rope_parameters") or {}
-    plain = [set(nested.get(kind, {})) == {"rope_theta", "rope_type"} for kind in _ROPE_KEYS]
-    if all(plain) and all(nested[kind]["rope_type"] == "default" for kind in _ROPE_KEYS):
-        del config["rope_parameters"]
-        config.update({key: nested[kind]["rope_theta"] for kind, key in _ROPE_KEYS.items()})
 
 
 def _set_pattern(config: dict[str, Any]) -> None:

@@ -167,6 +167,15 @@ def test_text_embeddings_inference_computes_the_gemma_that_transformers_computes
 
 
 @each_architecture
+def test_a_model_that_its_class_saves_again_has_the_same_files(encoders, tmp_path, model_type):
+    folder = encoders(model_type)
+    AutoModel.from_pretrained(folder).save_pretrained(tmp_path)
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    for name in sorted(names - {"tokenizer.json", "tokenizer_config.json"}):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+@each_architecture
 def test_both_servers_find_pooling_heads_and_weights(encoders, model_type):
     folder = encoders(model_type)
     modules = read(folder / "modules.json")
