@@ -19,6 +19,7 @@ ROWS_FOLDER = "rows"
 BAD_BATCH_FILE = "bad_batch.json"
 _CHECKPOINT = "checkpoint"
 _BEST = "best"
+_REMOVED = ".removed"
 _PROGRESS_FILE = "progress.json"
 _TABLE_FILE = "table.safetensors"
 _WEIGHTS_FILE = "weights.safetensors"
@@ -69,7 +70,7 @@ def save_checkpoint(accelerator: Any, table: Any, folder: Path, progress: Progre
         os.replace(temporary, folder / f"{_CHECKPOINT}-{progress.step}")
         for step, path in before.items():
             if step != progress.step:
-                shutil.rmtree(path)
+                _remove(path)
     accelerator.wait_for_everyone()
 
 
@@ -102,10 +103,19 @@ def load_best(student: "SentenceTransformer", folder: Path) -> None:
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove what only an unfinished run needs; called once the trained model is saved."""
-    scratch = (f".{_CHECKPOINT}.tmp", f".{_BEST}.tmp", _BEST, ROWS_FOLDER, f"{ROWS_FOLDER}.partial")
-    for path in (*_checkpoints(folder).values(), *(folder / name for name in scratch)):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in _checkpoints(folder).values():
+        _remove(path)
+    for name in (_REMOVED, f".{_CHECKPOINT}.tmp", f".{_BEST}.tmp", _BEST, ROWS_FOLDER, f"{ROWS_FOLDER}.partial"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     (folder / BAD_BATCH_FILE).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint, so that one whose removal was cut off is none."""
+    removed = path.with_name(_REMOVED)
+    shutil.rmtree(removed, ignore_errors=True)
+    os.replace(path, removed)
+    shutil.rmtree(removed)
 
 
 def _checkpoints(folder: Path) -> dict[int, Path]:

@@ -104,7 +104,7 @@ def main() -> None:
             attempt(work, None)
         assert digests(folder) == expected, (repeat, digests(folder), expected)
         shutil.rmtree(folder)
-    print(json.dumps({"kills": kills, "files": len(expected), "seconds": seconds}))
+    sys.stdout.write(json.dumps({"kills": kills, "files": len(expected), "seconds": seconds}) + "\n")
 
 
 if __name__ == "__main__":
