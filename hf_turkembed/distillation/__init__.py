@@ -1,7 +1,7 @@
 """Offline distillation: teacher vectors written once, and a student trained towards them."""
 
 from hf_turkembed.distillation.batched_encoder import BatchedEncoder
-from hf_turkembed.distillation.batching import padding_share
+from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
 from hf_turkembed.distillation.checkpoints import Evaluation, load_best, remove_checkpoints
 from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
 from hf_turkembed.distillation.objective import Objective
@@ -10,6 +10,7 @@ from hf_turkembed.distillation.training import DistillReport, Interrupted, disti
 from hf_turkembed.distillation.vectors import count_rows, list_shards, remove_checksums
 
 __all__ = [
+    "MOST_PADDING",
     "BatchedEncoder",
     "DistillReport",
     "Evaluation",

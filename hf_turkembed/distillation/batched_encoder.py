@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hf_turkembed.distillation.batching import split_by_tokens
+from hf_turkembed.distillation.batching import MOST_PADDING, split_by_tokens
 from hf_turkembed.distillation.window import cut_text, tokenize
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class BatchedEncoder:
         order: list[NDArray[np.int64]] = []
         outputs: list[dict[str, Tensor]] = []
         with torch.inference_mode():
-            for group in split_by_tokens(tokens, self._batch_tokens):
+            for group in split_by_tokens(tokens, self._batch_tokens, most_padding=MOST_PADDING):
                 order.append(group)
                 outputs.append(self._forward(self._features(cut, ids, group)))
         places = torch.from_numpy(np.concatenate(order))

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 # Texts of similar length are looked for among this many batches; more would make batches less random.
 _WINDOW_BATCHES = 64
+# Groups of so few rows are not split further to avoid padding: each costs a pass over the weights.
+_FEW_ROWS = 4
+# Of what is embedded without training, where small groups cost little and padding is all that is lost.
+MOST_PADDING = 0.05
 
 
 def plan_batches(
@@ -37,12 +41,15 @@ def plan_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def split_by_tokens(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int) -> Iterator[NDArray[np.int64]]:
+def split_by_tokens(
+    lengths: Sequence[int] | NDArray[np.int64], most_tokens: int, *, most_padding: float = 1.0
+) -> Iterator[NDArray[np.int64]]:
     """Split rows into groups that fit a forward pass, longest first, so that memory runs out at once or never.
 
     Args:
         lengths: Tokens of each row.
         most_tokens: Most tokens of a group with all rows padded to its longest; a row that is longer is alone.
+        most_padding: Share of a group that may be padding; a group of few rows is not cut for it.
 
     Yields:
         Positions in `lengths`; each is in exactly one group.
@@ -51,13 +58,21 @@ def split_by_tokens(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int
     order = np.argsort(-length, kind="stable")
     start = 0
     while start < len(order):
-        end = start + max(1, most_tokens // max(1, int(length[order[start]])))
+        longest = int(length[order[start]])
+        end = min(start + max(1, most_tokens // max(1, longest)), len(order))
+        if most_padding < 1:
+            real = np.cumsum(length[order[start:end]])
+            share = 1 - real / (longest * np.arange(1, end - start + 1))
+            # Rows get shorter, so that the share only rises.
+            fitting = int(np.searchsorted(share, most_padding, side="right"))
+            end = min(end, start + max(_FEW_ROWS, fitting))
         yield order[start:end]
         start = end
 
 
-def padding_share(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int) -> float:
+def padding_share(lengths: Sequence[int] | NDArray[np.int64], most_tokens: int, *, most_padding: float = 1.0) -> float:
     """Return the share of the tokens of padded groups that is padding."""
     length = np.asarray(lengths)
-    padded = sum(int(length[group[0]]) * len(group) for group in split_by_tokens(length, most_tokens))
+    groups = split_by_tokens(length, most_tokens, most_padding=most_padding)
+    padded = sum(int(length[group[0]]) * len(group) for group in groups)
     return 1 - int(length.sum()) / padded if padded else 0.0

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hf_turkembed.corpus import TextRow
-from hf_turkembed.distillation.batching import padding_share
+from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
 
 Split = Literal["validation", "test", "train"]
 
@@ -166,7 +166,7 @@ def count_rows(folder: Path, batch_tokens: int) -> dict[str, Any]:
         own[file.parent.name] = own.get(file.parent.name, 0) + rows
         lengths = np.asarray(pq.read_table(file, columns=["tokens"]).column("tokens"))
         tokens += int(lengths.sum())
-        padded += int(lengths.sum()) / (1 - padding_share(lengths, batch_tokens))
+        padded += int(lengths.sum()) / (1 - padding_share(lengths, batch_tokens, most_padding=MOST_PADDING))
     schema = pq.read_schema(files[0])
     widths = {name: schema.field(name).type.list_size for name in _VECTORS if name in schema.names}
     return {

@@ -3,10 +3,10 @@
 python recipes/benchmarks/distill.py --student DIR --vectors DIR [--rows 6400] [--seeds 0 1 2]
 
 `--student` is the folder of a clone, `--vectors` that of an embed step. The other one trains with
-MatryoshkaLoss(EmbedDistillLoss("cosine")), once with its defaults and once with texts grouped by length, in batches
-of the same number of texts, at the same rates of learning, over the same rows. Each run is a process of its own, by
-turns; its time is that of training, with tokenising and one checkpoint at the end, loading aside. Beside the rows a
-second stands the mean cosine to the teacher on rows that were kept from training.
+MatryoshkaLoss(EmbedDistillLoss("cosine")), once with its defaults and once with our batches of texts of similar
+length, which it has no setting for; with as many texts in a batch, the same rates, and the same rows. Each run is a
+process of its own, by turns; its time is that of training, with tokenising and one checkpoint at the end, loading
+aside. Beside the rows a second stands the mean cosine to the teacher on rows that were kept from training.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 _BATCH_SIZE = 64
 _OURS = "hf_turkembed"
-_DEFAULT, _GROUPED = "SentenceTransformerTrainer", "SentenceTransformerTrainer, group_by_length"
+_DEFAULT, _GROUPED = "SentenceTransformerTrainer", "SentenceTransformerTrainer, texts grouped by length"
 _RATE, _TABLE_RATE = 1e-4, 1e-3
 
 
@@ -118,10 +118,11 @@ def train_with_trainer(
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss, MatryoshkaLoss
 
+    from hf_turkembed.distillation.batching import plan_batches
+
     rows = Dataset.from_parquet(str(vectors / "data" / "all" / "*.parquet"), cache_dir=str(folder / "cache"))
-    # Lengths are known, so that the other one need not tokenise to find them.
-    names = {"text": "text", "embedding": "label"} | ({"tokens": "length"} if grouped else {})
-    rows = rows.select_columns(list(names)).rename_columns(names)
+    batches = plan_batches(rows["tokens"][:], _BATCH_SIZE, seed=seed, epoch=0)
+    rows = rows.select_columns(["text", "embedding"]).rename_columns({"embedding": "label"})
     steps = -(-len(rows) // _BATCH_SIZE)
     settings = SentenceTransformerTrainingArguments(
         output_dir=str(folder / "trainer"),
@@ -137,13 +138,21 @@ def train_with_trainer(
         use_cpu=True,
         seed=seed,
         disable_tqdm=True,
-        train_sampling_strategy="group_by_length" if grouped else "random",
     )
+
+    class Grouped(SentenceTransformerTrainer):
+        """Takes batches that are planned beforehand."""
+
+        def get_batch_sampler(self, *arguments: Any, **settings: Any) -> Any:
+            """Give the batches."""
+            return [batch.tolist() for batch in batches]
+
     student.max_seq_length = 512
     dims = arguments.matryoshka_dims
     loss = MatryoshkaLoss(student, EmbedDistillLoss(student, "cosine"), dims, [1 / len(dims)] * len(dims))
     started = time.perf_counter()
-    SentenceTransformerTrainer(model=student, args=settings, train_dataset=rows, loss=loss).train()
+    trainer = Grouped if grouped else SentenceTransformerTrainer
+    trainer(model=student, args=settings, train_dataset=rows, loss=loss).train()
     return time.perf_counter() - started
 
 
