@@ -6,7 +6,7 @@ accelerate launch --config_file accelerate_configs/cpu.yaml recipes/distill.py R
 from dataclasses import asdict
 
 from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best, remove_checkpoints
-from hf_turkembed.modeling.repository import check_encoder, save_model
+from hf_turkembed.modeling.repository import check_encoder, save_model, trained_widths
 from hf_turkembed.recipe import DistillConfig
 from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, load_encoder, new_rows, read_labelled, read_recipe, start_process_group
@@ -39,6 +39,8 @@ def main() -> None:
                     max_length=config.max_length,
                     seed=recipe.seed,
                     sts=None if config.sts is None else read_labelled(recipe, step.identity, "sts", config.sts, "sts"),
+                    # Those of the clone: what is lost at a width that is not trained is seen as well.
+                    sts_dims=trained_widths(folder) or config.matryoshka_dims,
                     new_rows=new_rows(recipe, config.id_map, student[0].model.get_input_embeddings().num_embeddings),
                     price_per_hour=recipe.price_per_hour,
                 )

@@ -1,7 +1,9 @@
 """How close a student is to its teacher on rows it is not trained on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,27 +15,30 @@ from hf_turkembed.distillation.checkpoints import Evaluation
 from hf_turkembed.distillation.vectors import shard_files, vectors_of
 
 
-def evaluate(
-    student: BatchedEncoder,
-    vectors: Path,
-    sts: Mapping[str, Sequence[str] | Sequence[float]] | None,
-    *,
-    matryoshka_dims: Sequence[int],
-    step: int,
-) -> Evaluation:
-    """Compare the student with stored vectors of the split for validation, and with people on graded pairs.
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """What a student is compared on."""
+
+    # The student.
+    encoder: BatchedEncoder
+    # The store of teacher vectors, of which the split for validation is read.
+    vectors: Path
+    # Graded pairs, as `corpus.read_pairs` gives them, or none, and the widths at which they are compared.
+    sts: Mapping[str, Sequence[Any]] | None = None
+    sts_dims: tuple[int, ...] = ()
+
+
+def evaluate(held_out: HeldOut, step: int) -> Evaluation:
+    """Compare the student with the teacher's vectors, and with people's grades.
 
     Args:
-        student: The student.
-        vectors: The store of teacher vectors.
-        sts: Graded pairs, as `corpus.read_pairs` gives them, or none.
-        matryoshka_dims: Widths at which pairs are compared.
+        held_out: What it is compared on.
         step: Number of the step, for the result.
     """
     return Evaluation(
         step=step,
-        cosine=_cosine_by_language(student, vectors),
-        spearman={} if sts is None else _spearman_by_width(student, sts, matryoshka_dims),
+        cosine=_cosine_by_language(held_out.encoder, held_out.vectors),
+        spearman={} if held_out.sts is None else _spearman_by_width(held_out, held_out.sts),
     )
 
 
@@ -49,14 +54,11 @@ def _cosine_by_language(student: BatchedEncoder, vectors: Path) -> dict[str, flo
     return {language: round(float(np.concatenate(parts).mean()), 6) for language, parts in cosines.items()}
 
 
-def _spearman_by_width(
-    student: BatchedEncoder, sts: Mapping[str, Sequence[str] | Sequence[float]], matryoshka_dims: Sequence[int]
-) -> dict[str, float]:
+def _spearman_by_width(held_out: HeldOut, sts: Mapping[str, Sequence[Any]]) -> dict[str, float]:
     """Return the rank correlation of cosines with grades."""
-    columns = ([str(text) for text in sts[name]] for name in ("sentence1", "sentence2"))
-    sides = [student.embed(texts).vectors["embedding"] for texts in columns]
+    sides = [held_out.encoder.embed(sts[name]).vectors["embedding"] for name in ("sentence1", "sentence2")]
     found = {}
-    for dim in matryoshka_dims:
+    for dim in held_out.sts_dims:
         first, second = (side[:, :dim] / np.linalg.norm(side[:, :dim], axis=1, keepdims=True) for side in sides)
         found[str(dim)] = round(float(spearmanr((first * second).sum(axis=1), sts["score"]).statistic), 6)
     return found

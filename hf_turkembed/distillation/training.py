@@ -29,7 +29,7 @@ from hf_turkembed.distillation.checkpoints import (
     save_checkpoint,
 )
 from hf_turkembed.distillation.embedding_table import EmbeddingTable
-from hf_turkembed.distillation.held_out import evaluate
+from hf_turkembed.distillation.held_out import HeldOut, evaluate
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Run, Schedule, Student, take_step
 from hf_turkembed.distillation.training_rows import TrainingRows, locate_rows, open_training_rows, write_training_rows
@@ -78,6 +78,7 @@ def distill(
     max_length: int,
     seed: int,
     sts: Mapping[str, Sequence[Any]] | None = None,
+    sts_dims: Sequence[int] = (),
     new_rows: Sequence[int] = (),
     price_per_hour: float | None = None,
 ) -> DistillReport:
@@ -97,6 +98,7 @@ def distill(
         max_length: Texts are cut to this many of the student's tokens.
         seed: Decides the order of the rows.
         sts: Graded pairs for the evaluations, or none.
+        sts_dims: Widths at which these are compared.
         new_rows: Rows of the table that belong to new tokens; needed for `new_rows_ratio`.
         price_per_hour: Of the machine, for the progress bar.
 
@@ -142,7 +144,8 @@ def distill(
     )
     encoder = BatchedEncoder(student, max_length=max_length, batch_tokens=schedule.batch_tokens, extend_window=True)
     progress = load_checkpoint(accelerator, table, folder)
-    progress = _go_through(run, batches, rates, progress, folder, vectors, encoder, sts, price_per_hour)
+    held_out = HeldOut(encoder=encoder, vectors=vectors, sts=sts, sts_dims=tuple(sts_dims))
+    progress = _go_through(run, batches, rates, progress, folder, held_out, price_per_hour)
     table.release()
     return DistillReport(
         rows=len(rows),
@@ -164,9 +167,7 @@ def _go_through(
     rates: Sequence[float],
     progress: Progress,
     folder: Path,
-    vectors: Path,
-    encoder: BatchedEncoder,
-    sts: Mapping[str, Sequence[Any]] | None,
+    held_out: HeldOut,
     price_per_hour: float | None,
 ) -> Progress:
     """Take all steps that are left, with a checkpoint and an evaluation every so often."""
@@ -180,7 +181,7 @@ def _go_through(
                 group["lr"] = run.schedule.learning_rate * rates[step]
             loss, stop = take_step(run, batches[step], step, stop_requested())
             if not np.isfinite(loss):
-                _report_bad_batch(run, vectors, folder, step, batches[step], loss)
+                _report_bad_batch(run, held_out.vectors, folder, step, batches[step], loss)
             seconds = time.monotonic() - began
             losses = [*progress.losses[1 - _LOSS_STEPS :], loss]
             progress = replace(progress, step=step + 1, seconds=before + seconds, losses=losses)
@@ -194,7 +195,7 @@ def _go_through(
             due = (step + 1) % run.schedule.checkpoint_steps == 0 or step + 1 == len(batches)
             if due:
                 run.table.finish(step + 1)
-                progress = _evaluate(run, progress, folder, vectors, encoder, sts)
+                progress = _evaluate(run, progress, folder, held_out)
             if due or stop:
                 # Told to stop, rows of the table stay as they are, so that rounding is that of a run which was not.
                 save_checkpoint(run.accelerator, run.table, folder, progress)
@@ -260,18 +261,16 @@ def _evaluate(
     run: Run,
     progress: Progress,
     folder: Path,
-    vectors: Path,
-    encoder: BatchedEncoder,
-    sts: Mapping[str, Sequence[Any]] | None,
+    held_out: HeldOut,
 ) -> Progress:
     """Evaluate on the main process, and keep the weights if they are the best so far."""
     if run.accelerator.is_main_process:
-        found = evaluate(encoder, vectors, sts, matryoshka_dims=run.objective.matryoshka_dims, step=progress.step)
+        found = evaluate(held_out, progress.step)
         if found.cosine or found.spearman:
             progress = replace(progress, evaluations=[*progress.evaluations, found])
             logger.info("distill: %s", _describe(found))
         if _best_step(progress.evaluations) == progress.step:
-            save_best(encoder.model, folder)
+            save_best(held_out.encoder.model, folder)
     run.accelerator.wait_for_everyone()
     return progress
 

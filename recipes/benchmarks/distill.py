@@ -56,7 +56,7 @@ def run(name: str, arguments: argparse.Namespace, seed: int) -> tuple[float, flo
     from sentence_transformers import SentenceTransformer
 
     from hf_turkembed.distillation import BatchedEncoder
-    from hf_turkembed.distillation.held_out import evaluate
+    from hf_turkembed.distillation.held_out import HeldOut, evaluate
 
     student = SentenceTransformer(str(arguments.student), device="cpu", model_kwargs={"dtype": "float32"})
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,8 +64,7 @@ def run(name: str, arguments: argparse.Namespace, seed: int) -> tuple[float, flo
         train = train_with_us if name == _OURS else train_with_trainer
         seconds = train(student, vectors, Path(scratch, "run"), arguments, seed, grouped=name == _GROUPED)
     encoder = BatchedEncoder(student, max_length=512, batch_tokens=arguments.batch_tokens, extend_window=True)
-    found = evaluate(encoder, arguments.vectors, None, matryoshka_dims=arguments.matryoshka_dims, step=0)
-    return seconds, found.mean_cosine
+    return seconds, evaluate(HeldOut(encoder=encoder, vectors=arguments.vectors), 0).mean_cosine
 
 
 def take_rows(store: Path, rows: int, seed: int, folder: Path) -> Path:

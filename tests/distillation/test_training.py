@@ -24,7 +24,7 @@ from hf_turkembed.distillation import (
     training,
 )
 from hf_turkembed.distillation.batching import plan_batches
-from hf_turkembed.distillation.held_out import evaluate
+from hf_turkembed.distillation.held_out import HeldOut, evaluate
 from hf_turkembed.distillation.training_rows import open_training_rows, write_training_rows
 from hf_turkembed.distillation.vectors import shard_files
 
@@ -68,11 +68,12 @@ def held_out_cosine(model, vectors):
 
     wrapped = encoder(model.model_card_data.base_model or model[0].model.name_or_path)
     wrapped.model = model
-    return evaluate(wrapped, vectors, None, matryoshka_dims=MATRYOSHKA_DIMS, step=0).mean_cosine
+    return evaluate(HeldOut(encoder=wrapped, vectors=vectors), 0).mean_cosine
 
 
 def test_training_moves_the_student_towards_the_teacher_on_rows_it_has_not_seen(student, vectors, tmp_path):
-    report = run(student, vectors, tmp_path / "run", replace(SCHEDULE, epochs=20, checkpoint_steps=40), sts=STS)
+    schedule = replace(SCHEDULE, epochs=20, checkpoint_steps=40)
+    report = run(student, vectors, tmp_path / "run", schedule, sts=STS, sts_dims=MATRYOSHKA_DIMS)
     assert report.rows == 34 and report.steps == 100 and report.matryoshka_dims == MATRYOSHKA_DIMS
     first, *_, last = report.evaluations
     assert set(last.cosine) == {"tr", "en"} and set(last.spearman) == set(map(str, MATRYOSHKA_DIMS))
@@ -126,7 +127,7 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
     gemma, vectors, tmp_path, monkeypatch, last_step
 ):
     undisturbed = SentenceTransformer(str(gemma), device="cpu")
-    reference = run(undisturbed, vectors, tmp_path / "undisturbed", sts=STS)
+    reference = run(undisturbed, vectors, tmp_path / "undisturbed", sts=STS, sts_dims=(32,))
 
     cut = SentenceTransformer(str(gemma), device="cpu")
     real = training.take_step
@@ -138,11 +139,11 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr(training, "take_step", stop)
     with pytest.raises(CutOff):
-        run(cut, vectors, tmp_path / "cut", sts=STS)
+        run(cut, vectors, tmp_path / "cut", sts=STS, sts_dims=(32,))
     monkeypatch.setattr(training, "take_step", real)
 
     again = SentenceTransformer(str(gemma), device="cpu")
-    report = run(again, vectors, tmp_path / "cut", sts=STS)
+    report = run(again, vectors, tmp_path / "cut", sts=STS, sts_dims=(32,))
     assert same_weights(weights(again), weights(undisturbed))
     assert report.final_loss == reference.final_loss and report.evaluations == reference.evaluations
 

@@ -1,0 +1,120 @@
+"""Distil the small teacher with one thing changed at a time, with several seeds.
+
+python recipes/ablations/distillation.py recipes/magibu/real_small.yaml data_root=DIR [--seeds 0 1 2]
+
+Everything is made below the recipe's output_dir, where it stays, so that a run that was cut off goes on. There is less
+text than in the recipe, so that each run takes a minute or so. Writes distillation.md: the mean over seeds, and in
+brackets the lowest and the highest.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_turkembed.json_files import read_json
+from hf_turkembed.markdown import format_table
+from hf_turkembed.recipe import Recipe, load_recipe, section_of
+
+RECIPES = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """The recipe with one thing changed."""
+
+    name: str
+    # Changes to the steps that make the student, by step, and to its training.
+    tokenizer: tuple[str, ...] = ()
+    clone: tuple[str, ...] = ()
+    distill: tuple[str, ...] = ()
+
+
+# A third of the recipe's text.
+CORPUS = ("embed.corpus.rows=200", "embed.corpus.rows_by_language={tr: 12000}")
+VARIANTS = (
+    Variant(name="as the recipe"),
+    Variant(name="rows of new tokens scaled", clone=("clone.initialization=scaled_mean",)),
+    Variant(name="rows of new tokens random", clone=("clone.initialization=random",)),
+    Variant(name="full width only", distill=("distill.matryoshka_dims=[128]",)),
+    Variant(name="65,536 tokens", tokenizer=("tokenizer.vocab_size=65536", "tokenizer.new_tokens=12288")),
+    Variant(name="new rows first", distill=("distill.new_rows_ratio=0.3", "distill.id_map={output_dir}/tokenizer")),
+    Variant(name="three epochs", distill=("distill.epochs=3",)),
+)
+
+
+def main() -> None:
+    """Distil and tabulate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="a recipe with the steps from tokenizer to distill")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    recipe = load_recipe(arguments.recipe, arguments.overrides)
+    step("tokenizer", arguments, [])
+    step("embed", arguments, list(CORPUS))
+    found = {variant.name: [run(recipe, arguments, variant, seed) for seed in arguments.seeds] for variant in VARIANTS}
+    text = tabulate(found, section_of(recipe, "distill").matryoshka_dims)
+    Path(recipe.output_dir, "distillation.md").write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(text + "\n")
+
+
+def run(recipe: Recipe, arguments: argparse.Namespace, variant: Variant, seed: int) -> dict[str, Any]:
+    """Distil once; return what the last evaluation found, and the seconds."""
+    base = Path(recipe.output_dir)
+    own = base / "distillation" / variant.name.replace(" ", "-").replace(",", "")
+    shared = base / "distillation" / "as-the-recipe"
+    tokenizer = own / "tokenizer" if variant.tokenizer else base / "tokenizer"
+    clone = own / "clone" if variant.tokenizer or variant.clone else shared / "clone"
+    if variant.tokenizer:
+        step("tokenizer", arguments, [*variant.tokenizer, f"output_dir={own}"])
+    step("clone", arguments, [*variant.clone, f"clone.tokenizer={tokenizer}", f"output_dir={clone.parent}"])
+    changes = [change.replace("{output_dir}", str(base)) for change in variant.distill]
+    output = own / f"seed-{seed}"
+    step(
+        "distill",
+        arguments,
+        [
+            *changes,
+            f"distill.student={clone}",
+            f"distill.vectors={base / 'embed'}",
+            f"seed={seed}",
+            f"output_dir={output}",
+        ],
+    )
+    observed = read_json(output / "distill" / "provenance.json")["observed"]
+    return {**observed["counts"]["evaluations"][-1], "seconds": observed["seconds"]}
+
+
+def step(name: str, arguments: argparse.Namespace, changes: list[str]) -> None:
+    """Run a step with changes to the recipe; one that is done is skipped."""
+    command = [sys.executable, str(RECIPES / f"{name}.py"), str(arguments.recipe), *arguments.overrides, *changes]
+    subprocess.run(command, check=True)
+
+
+def tabulate(found: dict[str, list[dict[str, Any]]], widths: tuple[int, ...]) -> str:
+    """Lay out the means over seeds as a Markdown table."""
+    rows = []
+    for name, results in found.items():
+        cosines = [result["cosine"] for result in results]
+        turkish = spread([cosine["tr"] for cosine in cosines])
+        others = spread([statistics.mean(value for key, value in cosine.items() if key != "tr") for cosine in cosines])
+        spearman = [
+            spread([result["spearman"][str(width)] for result in results if str(width) in result["spearman"]])
+            for width in widths
+        ]
+        rows.append([name, turkish, others, *spearman, f"{statistics.mean(r['seconds'] for r in results):.0f}"])
+    header = ["", "cosine to the teacher, Turkish", "others", *(f"Spearman at {width}" for width in widths), "seconds"]
+    return format_table(header, rows)
+
+
+def spread(values: list[float]) -> str:
+    """Write a mean and, in brackets, the lowest and the highest."""
+    return f"{statistics.mean(values):.4f} [{min(values):.4f}, {max(values):.4f}]" if values else ""
+
+
+if __name__ == "__main__":
+    main()
