@@ -4,8 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from samples import ROOT, TEXTS
+from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 from scripts import run_script
+from sentence_transformers import SentenceTransformer
+
+from hf_turkembed.corpus import TextRow
+from hf_turkembed.distillation import BatchedEncoder, embed_corpus
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "recipes/benchmarks").glob("*.py"))
 
@@ -54,14 +58,36 @@ def test_every_loader_is_timed_and_the_cut_is_counted(gemma, tmp_path):
     assert len(counted) == 4 and saved == (32 - 8) * 64 * len(TEXTS) and total > 100 * saved
 
 
+def test_embedding_is_timed_beside_sentence_transformers(run, gemma, tmp_path):
+    (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    settings = ["--max-length", 64, "--batch-sizes", 4, "--runs", 1, "--batch-tokens", 64]
+    text = run("benchmarks/embed", "--model", gemma, "--text", tmp_path / "tr.txt", *settings)
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line[:2] == "| "]
+    assert rows[1:] == ["hf_turkembed, 64 tokens a batch", "SentenceTransformer.encode, 4 texts a batch"]
+    assert "18 texts" in text and "padding of ours" in text and "GFLOP/s" in text
+
+
+@pytest.mark.slow
+def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
+    rows = {"tr": [TextRow(f"{text} {number}") for number in range(30) for text in TEXTS]}
+    teacher = BatchedEncoder(SentenceTransformer(str(gemma), device="cpu"), max_length=64, batch_tokens=512)
+    embed_corpus(teacher, rows, tmp_path, shard_rows=99, validation_rows=9)
+    settings = ["--rows", 128, "--seeds", 0, "--matryoshka-dims", *MATRYOSHKA_DIMS]
+    text = run("benchmarks/distill", "--student", gemma, "--vectors", tmp_path, *settings)
+    names = [line.split("|")[1].strip() for line in text.splitlines() if line[:2] == "| " and "cosine" not in line]
+    trainer = "SentenceTransformerTrainer"
+    assert names[-3:] == ["hf_turkembed", trainer, f"{trainer}, texts grouped by length"]
+
+
 @pytest.mark.slow
 def test_the_frontier_has_a_row_for_every_lever(run, gemma, tmp_path):
     for language, words in {"tr": "evler kitaplar", "en": "houses books", "de": "Häuser Bücher"}.items():
         (tmp_path / f"{language}.txt").write_text("\n".join(f"{words} {n}" for n in range(30)), encoding="utf-8")
-    corpus = f"{{languages: [tr, en, de], folders: ['{tmp_path}']}}"
+    corpus = f"{{languages: [tr, en, de], folders: ['{tmp_path}'], skip_last: 5}}"
+    heldout = corpus.replace("skip_last", "only_last")
     (tmp_path / "recipe.yaml").write_text(
         f"output_dir: {tmp_path}/out\nseed: 1\nsteps: [tokenizer]\ntokenizer:\n  source: {gemma}\n  vocab_size: 380\n"
-        f"  language_weights: {{tr: 0.5}}\n  corpus: {corpus}\n  heldout: {corpus}\n"
+        f"  language_weights: {{tr: 0.5}}\n  corpus: {corpus}\n  heldout: {heldout}\n"
     )
     levers = ["--weights", 0.3, "--rows", 10, "--priors", 0.5, "--stem-penalties", 1]
     text = run("ablations/tokenizer_frontier", tmp_path / "recipe.yaml", *levers)

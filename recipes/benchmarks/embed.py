@@ -32,13 +32,14 @@ def main() -> None:
     parser.add_argument("--text", type=Path, required=True, help="one text a line")
     parser.add_argument("--texts", type=int, default=2000, help="lines to embed (default: 2000)")
     parser.add_argument("--batch-tokens", type=int, default=8192, help="ours (default: 8192)")
+    parser.add_argument("--max-length", type=int, default=512, help="tokens that texts are cut to (default: 512)")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256], help="the other one's")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--processes", type=int, default=1, help="also measure so many processes of one thread each")
     arguments = parser.parse_args()
     texts = read_lines(arguments.text, arguments.texts)
-    encoder = load(arguments.model, arguments.precision, arguments.batch_tokens)
+    encoder = load(arguments.model, arguments.precision, arguments.batch_tokens, arguments.max_length)
     tokens = encoder.embed(texts).tokens
     contenders: dict[str, Callable[[], object]] = {
         f"hf_turkembed, {arguments.batch_tokens:,} tokens a batch": lambda: encoder.embed(texts)
@@ -68,10 +69,10 @@ def read_lines(path: Path, number: int) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line][:number]
 
 
-def load(folder: Path, precision: str, batch_tokens: int) -> BatchedEncoder:
+def load(folder: Path, precision: str, batch_tokens: int, max_length: int) -> BatchedEncoder:
     """Load a model."""
     model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": precision})
-    return BatchedEncoder(model, max_length=512, batch_tokens=batch_tokens)
+    return BatchedEncoder(model, max_length=max_length, batch_tokens=batch_tokens)
 
 
 def encode_plainly(model: SentenceTransformer, texts: list[str], batch_size: int) -> Any:
@@ -118,18 +119,20 @@ def report_processes(arguments: argparse.Namespace, tokens: int) -> None:
     rates = []
     for number in (1, arguments.processes):
         with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
-            source = (arguments.model, arguments.text, arguments.texts)
-            share = partial(embed_share, *source, arguments.batch_tokens, number)
+            settings = (arguments.model, arguments.text, arguments.texts, arguments.batch_tokens, arguments.max_length)
+            share = partial(embed_share, *settings, number)
             slowest = [max(pool.map(share, range(number))) for _ in range(arguments.runs)]
         rates.append(tokens / statistics.median(slowest))
         print(f"{number} processes of one thread: {rates[-1]:,.0f} tokens/s", flush=True)
     print(f"efficiency of {arguments.processes} processes: {rates[1] / rates[0] / arguments.processes:.0%}")
 
 
-def embed_share(folder: Path, text: Path, number: int, batch_tokens: int, processes: int, rank: int) -> float:
+def embed_share(
+    folder: Path, text: Path, number: int, batch_tokens: int, max_length: int, processes: int, rank: int
+) -> float:
     """Embed every so-manieth text on one thread; return the seconds, loading aside."""
     torch.set_num_threads(1)
-    encoder = load(folder, "float32", batch_tokens)
+    encoder = load(folder, "float32", batch_tokens, max_length)
     texts = read_lines(text, number)[rank::processes]
     encoder.embed(texts[:64])
     started = time.perf_counter()
