@@ -1,6 +1,6 @@
 """An encoder in batches of so many tokens: texts in, vectors of unit norm out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,7 @@ class BatchedEncoder:
         with torch.inference_mode():
             for group in split_by_tokens(tokens, self._batch_tokens, most_padding=MOST_PADDING):
                 order.append(group)
-                outputs.append(self._forward(self._features(cut, ids, group)))
+                outputs.append(run_modules(self.model, self._features(cut, ids, group), self.vector_names))
         places = torch.from_numpy(np.concatenate(order))
         vectors = {}
         for name in self.vector_names:
@@ -140,15 +140,27 @@ class BatchedEncoder:
         device = self.model.device
         return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
 
-    def _forward(self, features: dict[str, Any]) -> dict[str, Tensor]:
-        """Run the modules one after the other."""
-        found = {}
-        for module in self.model:
-            if type(module).__name__ == "Dense" and "pre_dense" not in found:
-                found["pre_dense"] = features["sentence_embedding"]
-            features = module(features)
-        found["embedding"] = features["sentence_embedding"]
-        return {name: found[name] for name in self.vector_names}
+
+def run_modules(
+    model: Iterable[Callable[..., Any]], features: dict[str, Any], names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Run a model's modules one after the other.
+
+    Args:
+        model: A sentence-transformers model.
+        features: Input of the first module.
+        names: Of `embedding` and `pre_dense`, what the dense heads are given.
+
+    Returns:
+        What is named, `(rows, width)`.
+    """
+    found = {}
+    for module in model:
+        if type(module).__name__ == "Dense" and "pre_dense" not in found:
+            found["pre_dense"] = features["sentence_embedding"]
+        features = module(features)
+    found["embedding"] = features["sentence_embedding"]
+    return {name: found[name] for name in names}
 
 
 def pad(ids: Sequence[NDArray[np.int32]], group: NDArray[np.int64], pad_id: int) -> dict[str, Tensor]:

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 # Texts of similar length are looked for among this many batches; more would make batches less random.
 _WINDOW_BATCHES = 64
-# Groups of so few rows are not split further to avoid padding: each costs a pass over the weights.
-_FEW_ROWS = 4
 # Of what is embedded without training, where small groups cost little and padding is all that is lost.
 MOST_PADDING = 0.05
 
@@ -49,7 +47,7 @@ def split_by_tokens(
     Args:
         lengths: Tokens of each row.
         most_tokens: Most tokens of a group with all rows padded to its longest; a row that is longer is alone.
-        most_padding: Share of a group that may be padding; a group of few rows is not cut for it.
+        most_padding: Share of a group that may be padding.
 
     Yields:
         Positions in `lengths`; each is in exactly one group.
@@ -64,8 +62,7 @@ def split_by_tokens(
             real = np.cumsum(length[order[start:end]])
             share = 1 - real / (longest * np.arange(1, end - start + 1))
             # Rows get shorter, so that the share only rises.
-            fitting = int(np.searchsorted(share, most_padding, side="right"))
-            end = min(end, start + max(_FEW_ROWS, fitting))
+            end = start + max(1, int(np.searchsorted(share, most_padding, side="right")))
         yield order[start:end]
         start = end
 

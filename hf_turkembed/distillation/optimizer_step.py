@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hf_turkembed.distillation.batched_encoder import pad
+from hf_turkembed.distillation.batched_encoder import pad, run_modules
 from hf_turkembed.distillation.batching import split_by_tokens
 from hf_turkembed.distillation.embedding_table import EmbeddingTable
 from hf_turkembed.distillation.objective import Objective
@@ -50,14 +50,9 @@ class Student(nn.Module):
         self.names = names
 
     def forward(self, features: dict[str, Any]) -> dict[str, Tensor]:
-        """Run the modules one after the other."""
-        found = {}
-        for module in self.model:
-            if type(module).__name__ == "Dense" and "pre_dense" not in found:
-                found["pre_dense"] = features["sentence_embedding"]
-            features = module(features)
-        found["embedding"] = features["sentence_embedding"]
-        return {name: found[name].float() for name in self.names}
+        """Return them in float32, whatever the modules ran in."""
+        found = run_modules(self.model, features, self.names)
+        return {name: embedding.float() for name, embedding in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,21 +17,9 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
-from stores import embed
+from stores import SCHEDULE, embed
 
-from hf_turkembed.distillation import Objective, Schedule, distill, remove_checkpoints, remove_checksums
-
-SCHEDULE = Schedule(
-    epochs=2,
-    batch_size=8,
-    batch_tokens=128,
-    learning_rate=1e-2,
-    embedding_learning_rate=1e-2,
-    warmup_ratio=0.1,
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    checkpoint_steps=2,
-)
+from hf_turkembed.distillation import Objective, distill, remove_checkpoints, remove_checksums
 
 
 def embed_once(encoder: Path, vectors: Path, folder: Path) -> None:

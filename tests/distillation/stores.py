@@ -1,12 +1,24 @@
-"""A small corpus, and what fills a store with its vectors."""
+"""A small corpus, what fills a store with its vectors, and how students are trained on it."""
 
 from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 
 from hf_turkembed.corpus import TextRow
-from hf_turkembed.distillation import BatchedEncoder, embed_corpus
+from hf_turkembed.distillation import BatchedEncoder, Schedule, embed_corpus
 
 CORPUS = {"tr": [f"{text} {number}" for number in range(5) for text in TEXTS], "en": list(TEXTS)}
+
+SCHEDULE = Schedule(
+    epochs=2,
+    batch_size=8,
+    batch_tokens=128,
+    learning_rate=1e-2,
+    embedding_learning_rate=1e-2,
+    warmup_ratio=0.1,
+    weight_decay=0.01,
+    max_grad_norm=1.0,
+    checkpoint_steps=3,
+)
 
 
 def encoder(folder, dtype="float32", **settings):

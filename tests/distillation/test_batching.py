@@ -43,7 +43,7 @@ def test_every_row_is_in_one_group_that_fits_longest_first(lengths, most_tokens,
         own = [lengths[place] for place in group]
         assert own == sorted(own, reverse=True)
         assert len(own) == 1 or own[0] * len(own) <= most_tokens
-        assert len(own) <= 4 or 1 - sum(own) / (own[0] * len(own)) <= most_padding + 1e-9
+        assert len(own) == 1 or 1 - sum(own) / (own[0] * len(own)) <= most_padding + 1e-9
     longest = [lengths[group[0]] for group in groups]
     assert longest == sorted(longest, reverse=True)
 

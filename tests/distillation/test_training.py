@@ -13,11 +13,11 @@ from accelerate import Accelerator
 from samples import MATRYOSHKA_DIMS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss, MatryoshkaLoss
+from stores import SCHEDULE, embed, encoder
 
 from hf_turkembed.distillation import (
     Interrupted,
     Objective,
-    Schedule,
     distill,
     load_best,
     remove_checkpoints,
@@ -28,17 +28,6 @@ from hf_turkembed.distillation.held_out import HeldOut, evaluate
 from hf_turkembed.distillation.training_rows import open_training_rows, write_training_rows
 from hf_turkembed.distillation.vectors import shard_files
 
-SCHEDULE = Schedule(
-    epochs=2,
-    batch_size=8,
-    batch_tokens=128,
-    learning_rate=1e-2,
-    embedding_learning_rate=1e-2,
-    warmup_ratio=0.1,
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    checkpoint_steps=3,
-)
 OBJECTIVE = Objective(matryoshka_dims=MATRYOSHKA_DIMS)
 STS = {"sentence1": ["kedi", "ev", "su"], "sentence2": ["köpek", "ev", "ateş"], "score": [0.5, 1.0, 0.1]}
 
@@ -64,8 +53,6 @@ def same_weights(first, second):
 
 
 def held_out_cosine(model, vectors):
-    from stores import encoder
-
     wrapped = encoder(model.model_card_data.base_model or model[0].model.name_or_path)
     wrapped.model = model
     return evaluate(HeldOut(encoder=wrapped, vectors=vectors), 0).mean_cosine
@@ -224,8 +211,6 @@ def test_what_the_heads_are_given_is_a_target_too(student, vectors, tmp_path):
 
 
 def test_vectors_without_what_the_objective_needs_are_refused(gemma, student, tmp_path):
-    from stores import embed
-
     embed(gemma, tmp_path / "vectors")
     with pytest.raises(ValueError, match=r"has no \['pre_dense'\]; its columns are text, language"):
         run(student, tmp_path / "vectors", tmp_path / "run", objective=replace(OBJECTIVE, pre_dense_weight=1.0))
