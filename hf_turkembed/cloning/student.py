@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from hf_turkembed.checkpoint import StoredTensor, list_tensors, write_checkpoint
 from hf_turkembed.cloning.composition import Initialization, compose_table, plan_rows
@@ -20,9 +20,6 @@ from hf_turkembed.tokenizer.reading import read_tokenizer
 # Last parts of the table's name in the architectures we clone: Gemma, then GTE and BERT.
 _TABLE_NAMES = ("embed_tokens.weight", "word_embeddings.weight")
 _POSITIONS = "position_embeddings.weight"
-_PACKED = "qkv_proj.weight"
-# A layer of BERT that sentence embeddings do not pass through.
-_POOLER = "pooler."
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 _SETTINGS_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
 _SPECIAL_IDS = ("pad_token", "bos_token", "eos_token")
@@ -86,15 +83,14 @@ def clone_model(
             fewer rows than its tokenizer needs, a weight is not finite or a file damaged, or widths or length do not
             fit. Nothing is written then.
     """
+    tensors = list_tensors(teacher)
+    table = find_table(teacher)
     check_encoder(teacher, matryoshka_dims)
     for name in _TOKENIZER_FILES:
         if not (tokenizer / name).is_file():
             raise FileNotFoundError(f"{tokenizer} holds no {name}; expected the folder of a fast tokenizer.")
     config = AutoConfig.from_pretrained(teacher)
-    tensors = list_tensors(teacher)
-    table = find_table(teacher)
     _check_precision(config, tensors, teacher)
-    _check_complete(config, tensors, teacher)
     _check_length(tensors, config, max_length, yarn, teacher)
     heads = _find_heads(teacher)
     embedding_dim = heads[-1].weights.shape[0] if heads else config.hidden_size
@@ -135,24 +131,6 @@ def _check_precision(config: PreTrainedConfig, tensors: Mapping[str, StoredTenso
         )
 
 
-def _check_complete(config: PreTrainedConfig, tensors: Mapping[str, StoredTensor], teacher: Path) -> None:
-    """Refuse a checkpoint without a tensor of its network, which would be loaded with a random one."""
-    if any(name.endswith(_PACKED) for name in tensors):
-        # GTE's own names, which transformers unpacks when it loads them.
-        return
-    with torch.device("meta"):
-        expected = AutoModel.from_config(config).state_dict()
-    shapes = {name: stored.shape for name, stored in tensors.items()}
-    # Models with a head put the network's name before those of its tensors.
-    shapes |= {name.partition(".")[2]: shape for name, shape in shapes.items()}
-    for name, tensor in expected.items():
-        if not name.startswith(_POOLER) and shapes.get(name) != tuple(tensor.shape):
-            found = f"has the shape {shapes[name]}" if name in shapes else "is missing"
-            raise ValueError(
-                f"{teacher}: the tensor `{name}` {found}, expected {tuple(tensor.shape)}, as in config.json."
-            )
-
-
 def find_table(teacher: Path) -> StoredTensor:
     """Find the token embedding table of a model folder.
 
@@ -188,9 +166,9 @@ def _check_length(
 
 
 def _check_rows(tokenizer: Tokenizer, table: StoredTensor, teacher: Path) -> None:
-    """Refuse a tokenizer with more tokens than the table has rows; added tokens past its end are never embedded."""
-    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    past = [token for token, row in tokenizer.get_vocab().items() if row >= table.shape[0] and token not in added]
+    """Refuse a tokenizer with more tokens than the table has rows, but for special ones that text never holds."""
+    special = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special}
+    past = [token for token, row in tokenizer.get_vocab().items() if row >= table.shape[0] and token not in special]
     if past:
         raise ValueError(
             f"{teacher}/tokenizer.json has {len(past)} tokens without a row, such as {min(past)!r}: the table has "

@@ -16,6 +16,7 @@ from transformers.utils.hub import cached_file
 
 # What `AutoModel.from_pretrained` passes on for finding files; the heads come from the same place as the weights.
 _HUB_KEYS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+_ENDS = ("in", "out")
 _SHARED_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
 
 
@@ -127,7 +128,13 @@ class MatryoshkaMixin(PreTrainedModel):
         cls.check_config(config, str(pretrained_model_name_or_path))
         _check_width(truncate_dim, config.matryoshka_dims)
         kwargs["use_safetensors"] = True
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, config=config, **kwargs)
+        try:
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, config=config, **kwargs)
+        except SafetensorError as error:
+            raise ValueError(
+                f"the weights of {pretrained_model_name_or_path} are truncated or damaged ({error}); fetch or save "
+                "them again."
+            ) from error
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.check_dtype()
         model.truncate_dim = truncate_dim
@@ -153,15 +160,20 @@ class MatryoshkaMixin(PreTrainedModel):
             `last_hidden_state` of the native class and `pooler_output`, the sentence embedding.
 
         Raises:
-            ValueError: If the model was not loaded by `from_pretrained`, so has no pooling, or would not run in its
-                precision.
+            ValueError: If the model was not loaded by `from_pretrained`, so has no pooling, would not run in its
+                precision, or the mask is not one of tokens.
         """
         self.check_dtype()
         return_dict = kwargs.pop("return_dict", None)
         output = super().forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
         hidden = output.last_hidden_state
-        if attention_mask is None or attention_mask.ndim != 2:
+        if attention_mask is None:
             attention_mask = torch.ones(hidden.shape[:2], dtype=torch.long, device=hidden.device)
+        if attention_mask.ndim != 2:
+            raise ValueError(
+                f"`attention_mask` has {attention_mask.ndim} dimensions, which do not say what tokens to pool; "
+                "expected (batch_size, sequence_length)."
+            )
         result = BaseModelOutputWithPooling(
             last_hidden_state=hidden,
             pooler_output=self._sentence_embedding(hidden, attention_mask),
@@ -204,7 +216,8 @@ class MatryoshkaMixin(PreTrainedModel):
             # Outputs of a linear head are independent, so that the last one computes only those that are kept.
             last = index == len(self.heads) - 1 and isinstance(head.activation, nn.Identity)
             embedding = head(embedding, self.truncate_dim if last else None)
-        return nn.functional.normalize(embedding[:, : self.truncate_dim], p=2, dim=-1)
+        # The usual bound of the norm would be zero in float16.
+        return nn.functional.normalize(embedding[:, : self.truncate_dim], p=2, dim=-1, eps=1e-6)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MatryoshkaMixin":
         """Convert as torch does, for `half`, `to` and the like, of this module or of one that holds it."""
@@ -220,7 +233,9 @@ class MatryoshkaMixin(PreTrainedModel):
         width = self.config.hidden_size
         # Offloaded weights have no device of their own; the heads are small and stay in memory.
         device = torch.device("cpu") if self.device.type == "meta" else self.device
-        for module in _parse(self.repository_files["modules.json"], f"{repo}/modules.json")[1:]:
+        modules = _parse(self.repository_files["modules.json"], f"{repo}/modules.json")[1:]
+        _check_order([module["type"].rpartition(".")[2] for module in modules], str(repo))
+        for module in modules:
             kind = module["type"].rpartition(".")[2]
             if kind not in ("Pooling", "Dense", "Normalize"):
                 raise ValueError(
@@ -275,9 +290,22 @@ def _read_tensors(path: Path | None) -> dict[str, Tensor]:
     return tensors
 
 
+def _check_order(kinds: list[str], repo: str) -> None:
+    """Raise unless one pooling comes first, then heads, then at most a normalisation, as `forward` has them."""
+    known = [kind for kind in kinds if kind in ("Pooling", "Dense", "Normalize")]
+    heads = known[1:-1] if known[-1:] == ["Normalize"] else known[1:]
+    if known[:1] == ["Pooling"] and set(heads) <= {"Dense"}:
+        return
+    if "Pooling" in known:
+        raise ValueError(
+            f"{repo}: modules.json lists {', '.join(kinds)}; AutoModel knows one Pooling, then Dense, then Normalize. "
+            "Load this repo with SentenceTransformer."
+        )
+
+
 def _check_width(truncate_dim: int | None, matryoshka_dims: list[int]) -> None:
     """Raise unless the width was trained."""
-    if truncate_dim is not None and truncate_dim not in matryoshka_dims:
+    if truncate_dim is not None and (not isinstance(truncate_dim, int) or truncate_dim not in matryoshka_dims):
         trained = ", ".join(map(str, matryoshka_dims))
         raise ValueError(
             f"`truncate_dim`={truncate_dim} is not one of the trained `matryoshka_dims` ({trained}); pick one of them."
@@ -288,10 +316,11 @@ def _pool(hidden: Tensor, attention_mask: Tensor, mode: str) -> Tensor:
     """Reduce `(batch_size, length, hidden_size)` to `(batch_size, hidden_size)` over the tokens of the mask."""
     if mode == "cls":
         # The first attended token, wherever padding stands.
-        first = attention_mask.argmax(dim=1)
+        first = attention_mask.long().argmax(dim=1)
         return hidden[torch.arange(len(hidden), device=hidden.device), first]
     weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+    # Only where there is padding alone is the sum below 1; in float16 a smaller bound would be zero.
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-4)
 
 
 def _pooling_mode(settings: dict[str, Any], name: str) -> str:
@@ -311,7 +340,8 @@ def _head(settings: dict[str, Any], tensors: dict[str, Tensor], width: int, name
     """Build a head over `width` inputs, its activation one of torch.nn and nothing else."""
     activation = settings.get("activation_function", "torch.nn.modules.linear.Identity")
     known = getattr(nn, activation.rpartition(".")[2], None) if activation.startswith("torch.nn.") else None
-    if known is None or settings.get("use_residual"):
+    plain = all(settings.get(f"module_{end}put_name", "sentence_embedding") == "sentence_embedding" for end in _ENDS)
+    if known is None or settings.get("use_residual") or not plain:
         raise ValueError(f"{name} asks for {settings!r}; AutoModel knows plain layers with an activation of torch.nn.")
     outputs, inputs = settings.get("out_features"), settings.get("in_features")
     bias = {"linear.bias": (outputs,)} if settings.get("bias", True) else {}

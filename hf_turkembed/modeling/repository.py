@@ -5,11 +5,13 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+from transformers.utils import logging
 
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling import MODEL_CLASSES
@@ -52,6 +54,7 @@ def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     config = AutoConfig.from_pretrained(folder)
     check_config(config, folder)
     _check_modules(config, folder, matryoshka_dims)
+    _check_weights(folder)
 
 
 def check_config(config: PreTrainedConfig, folder: Path) -> None:
@@ -78,7 +81,10 @@ def check_layout(folder: Path) -> None:
         ValueError: If it is; the message names the command that converts it.
     """
     path = folder / "config.json"
-    if path.is_file() and read_json(path).get("model_type") == "new":
+    config = read_json(path) if path.is_file() else {}
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is no JSON object; fetch or save it again.")
+    if config.get("model_type") == "new":
         raise ValueError(
             f"{path} has the model_type 'new', the older layout of GTE, whose code does not run on transformers 5; "
             f"convert it once with `hf-turkembed convert-gte {folder} OUTPUT`, and name OUTPUT instead."
@@ -138,32 +144,67 @@ def trained_widths(folder: Path) -> tuple[int, ...] | None:
 
 def _check_widths(matryoshka_dims: Sequence[int]) -> None:
     """Raise unless the widths are distinct and falling."""
-    if not matryoshka_dims or list(matryoshka_dims) != sorted(set(matryoshka_dims), reverse=True):
-        raise ValueError(f"`matryoshka_dims` is {list(matryoshka_dims)}, expected distinct widths, largest first.")
+    falling = list(matryoshka_dims) == sorted(set(matryoshka_dims), reverse=True)
+    if not matryoshka_dims or not falling or min(matryoshka_dims) < 1:
+        raise ValueError(
+            f"`matryoshka_dims` is {list(matryoshka_dims)}, expected distinct widths of at least 1, largest first."
+        )
 
 
 def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequence[int]) -> None:
     """Read pooling and heads as the class will, around a network without weights."""
-    for module in read_json(folder / "modules.json")[1:]:
-        if not re.fullmatch(r"[\w-]+", module["path"]):
-            raise ValueError(f"{folder}/modules.json names the folder {module['path']!r}; expected one beside it.")
+    modules = read_json(folder / "modules.json")
+    if not isinstance(modules, list) or not all(isinstance(m, dict) and {"path", "type"} <= m.keys() for m in modules):
+        raise ValueError(f"{folder}/modules.json is no list of modules with `path` and `type`; save the model again.")
+    paths = [module["path"] for module in modules[1:]]
+    for path in paths:
+        if not re.fullmatch(r"[\w-]+", path) or paths.count(path) > 1:
+            raise ValueError(f"{folder}/modules.json names the folder {path!r}; expected one beside it, once.")
     config.matryoshka_dims = list(matryoshka_dims)
     with torch.device("meta"):
         model = _class_for(folder)(config)
     model._read_modules(folder, {})
 
 
+def _check_weights(folder: Path) -> None:
+    """Refuse weights that the network would not find, or not in this shape, and have at random instead."""
+    native = _class_for(folder).native_class()
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        # No weights are read onto `meta`: only names and shapes are compared, as the loader does it.
+        loaded: Any = native.from_pretrained(
+            folder, device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
+        )
+    except SafetensorError as error:
+        raise ValueError(f"{folder}: its safetensors are damaged ({error}); download them again.") from error
+    finally:
+        logging.set_verbosity(before)
+    found = loaded[1]
+    # A layer of BERT that sentence embeddings do not pass through.
+    if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
+        raise ValueError(f"{folder}: the tensor `{missing[0]}` is missing; expected all that config.json describes.")
+    for name, stored, expected in sorted(found["mismatched_keys"]):
+        raise ValueError(
+            f"{folder}: the tensor `{name}` has the shape {tuple(stored)}, expected {tuple(expected)}, as in "
+            "config.json."
+        )
+
+
 def _class_for(folder: Path) -> type[MatryoshkaMixin]:
     """Return the model class for a folder's `model_type`."""
     path = folder / "config.json"
-    model_type = read_json(path).get("model_type")
-    if model_type not in _CLASSES:
+    config = read_json(path)
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(model_type, str) or model_type not in _CLASSES:
         known = f"{path} has the model_type {model_type!r}; Matryoshka classes exist for {', '.join(_CLASSES)}."
-        native = MODEL_MAPPING_NAMES.get(model_type)
+        native = MODEL_MAPPING_NAMES.get(model_type) if isinstance(model_type, str) else None
         if native is None:
-            raise ValueError(f"{known} transformers has no encoder of that type.")
+            raise ValueError(f"{known} transformers has no network of that type.")
+        module = str(model_type).replace("-", "_")
         raise ValueError(
-            f"{known} Add hf_turkembed/modeling/modeling_matryoshka_{model_type}.py with the class "
+            f"{known} If it is an encoder that attends in both directions, add "
+            f"hf_turkembed/modeling/modeling_matryoshka_{module}.py with the class "
             f"`Matryoshka{native}(MatryoshkaMixin, {native})`, after modeling_matryoshka_bert.py, and name that class "
             "in MODEL_CLASSES."
         )

@@ -148,6 +148,13 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def add_tokens(folder):
+    """Add two tokens of text that the table has no rows for."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["yeni", "uyor"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 def pickle_only(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -213,6 +220,14 @@ BAD_TEACHERS = {
     "folder outside": (
         lambda t: (t / "modules.json").write_text((t / "modules.json").read_text().replace("2_Dense", "../evil")),
         r"names the folder '\.\./evil'; expected one beside it",
+    ),
+    "tokens added past the table": (
+        add_tokens,
+        r"2 tokens without a row, such as 'uyor'",
+    ),
+    "a module twice": (
+        lambda t: (t / "modules.json").write_text((t / "modules.json").read_text().replace("3_Dense", "2_Dense")),
+        r"names the folder '2_Dense'; expected one beside it, once",
     ),
     "config that is no JSON": (lambda t: cut(t / "config.json"), r"config\.json is not valid JSON"),
     "modules that are no JSON": (lambda t: cut(t / "modules.json"), r"modules\.json is not valid JSON"),

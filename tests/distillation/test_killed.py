@@ -12,7 +12,7 @@ from samples import ROOT
 FOLDER = Path(__file__).parent
 
 
-@pytest.mark.parametrize("repeats", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [2, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("work", ["embed", "distill"])
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes(gemma, vectors, tmp_path, work, repeats):
     command = [sys.executable, str(FOLDER / "killing.py"), work, gemma, vectors, tmp_path, str(repeats)]

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -320,7 +321,7 @@ def test_a_model_type_without_a_class_is_refused_with_what_to_add(copied):
     with pytest.raises(ValueError, match=f"{known}.*{added}"):
         write_matryoshka_code(copied, (32,))
     change_json(copied / "config.json", model_type="robert")
-    with pytest.raises(ValueError, match=r"'robert'.* transformers has no encoder of that type"):
+    with pytest.raises(ValueError, match=r"'robert'.* transformers has no network of that type"):
         write_matryoshka_code(copied, (32,))
 
 
@@ -328,3 +329,58 @@ def test_a_model_built_from_its_config_says_that_it_has_no_pooling(gemma):
     model = MatryoshkaGemma3TextModel(AutoConfig.from_pretrained(gemma))
     with pytest.raises(ValueError, match="has no pooling; load it with `from_pretrained`"):
         model(torch.tensor([[2, 5, 1]]))
+
+
+@pytest.mark.parametrize("width", [8.0, "8", True])
+def test_a_width_is_a_whole_number(gemma, width):
+    with pytest.raises(ValueError, match="is not one of the trained `matryoshka_dims`"):
+        AutoModel.from_pretrained(gemma, truncate_dim=width)
+
+
+@pytest.mark.parametrize("widths", [(32, 0), (32, -3)])
+def test_widths_are_at_least_one(copied, widths):
+    with pytest.raises(ValueError, match="expected distinct widths of at least 1"):
+        write_matryoshka_code(copied, widths)
+
+
+@pytest.mark.parametrize("model_type", ["gemma3_text", "gte", "bert"])
+def test_weights_that_are_missing_damaged_or_of_another_shape_are_refused_before_training(
+    encoders, tmp_path, model_type
+):
+    folder = Path(shutil.copytree(encoders(model_type), tmp_path / "model"))
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    name = next(name for name in weights if "down_proj.weight" in name or "output.dense.weight" in name)
+    save_file({key: value for key, value in weights.items() if key != name}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"the tensor `.*weight` is missing"):
+        check_encoder(folder, MATRYOSHKA_DIMS)
+    save_file(weights | {name: weights[name][:, :5].clone()}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"the tensor `.*weight` has the shape \(32, 5\), expected \(32, \d+\)"):
+        check_encoder(folder, MATRYOSHKA_DIMS)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="damaged"):
+        check_encoder(folder, MATRYOSHKA_DIMS)
+    with pytest.raises(ValueError, match="are truncated or damaged"):
+        AutoModel.from_pretrained(folder)
+
+
+def test_modules_in_another_order_are_left_to_sentence_transformers(copied):
+    modules = json.loads((copied / "modules.json").read_text())
+    moved = [*modules[:2], modules[-1], *modules[2:-1]]
+    (copied / "modules.json").write_text(json.dumps(moved))
+    for load in (AutoModel.from_pretrained, lambda folder: check_encoder(folder, MATRYOSHKA_DIMS)):
+        with pytest.raises(ValueError, match="AutoModel knows one Pooling, then Dense, then Normalize"):
+            load(copied)
+
+
+def test_a_head_over_tokens_is_left_to_sentence_transformers(copied):
+    change_json(copied / "2_Dense/config.json", module_input_name="token_embeddings")
+    with pytest.raises(ValueError, match="AutoModel knows plain layers"):
+        AutoModel.from_pretrained(copied)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '[{"path": ""}]', '[{"type": "x", "path": "a"}, {"type": "y"}]'])
+def test_modules_of_another_form_are_named(copied, content):
+    (copied / "modules.json").write_text(content)
+    with pytest.raises(ValueError, match=r"modules\.json is no list of modules with `path` and `type`"):
+        check_encoder(copied, MATRYOSHKA_DIMS)

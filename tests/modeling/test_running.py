@@ -255,3 +255,21 @@ def test_saved_without_the_package_it_loads_the_same_in_every_way(saved_without_
     for dim in MATRYOSHKA_DIMS:
         before = encode(encoders(model_type), tokens(folder), truncate_dim=dim)
         assert_close(encode(folder, tokens(folder), truncate_dim=dim), before)
+
+
+def test_only_padding_gives_numbers_in_float16_too(encoders):
+    folder = encoders("bert")
+    batch = tokens(folder)
+    batch["attention_mask"][0] = 0
+    assert encode(folder, batch, dtype=torch.float16).isfinite().all()
+
+
+def test_a_mask_may_be_of_booleans_and_must_be_of_tokens(encoders):
+    for model_type in ("gte", "bert"):
+        folder = encoders(model_type)
+        batch = tokens(folder)
+        expected = encode(folder, batch)
+        assert_close(encode(folder, {**batch, "attention_mask": batch["attention_mask"].bool()}), expected)
+    mask = torch.ones(len(TEXTS), 1, batch["input_ids"].shape[1], batch["input_ids"].shape[1], dtype=torch.bool)
+    with pytest.raises(ValueError, match="`attention_mask` has 4 dimensions"):
+        encode(folder, {**batch, "attention_mask": mask})
