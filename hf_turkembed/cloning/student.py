@@ -90,11 +90,12 @@ def clone_model(
         if not (tokenizer / name).is_file():
             raise FileNotFoundError(f"{tokenizer} holds no {name}; expected the folder of a fast tokenizer.")
     config = AutoConfig.from_pretrained(teacher)
-    _check_precision(config, tensors, teacher)
+    _check_precision(config, tensors, table, teacher)
     _check_length(tensors, config, max_length, yarn, teacher)
     heads = _find_heads(teacher)
     embedding_dim = heads[-1].weights.shape[0] if heads else config.hidden_size
-    _check_widths(teacher, matryoshka_dims, embedding_dim)
+    if matryoshka_dims[0] != embedding_dim:
+        raise ValueError(f"`matryoshka_dims` begins with {matryoshka_dims[0]}, but the teacher gives {embedding_dim}.")
     old_tokenizer = read_tokenizer(teacher / "tokenizer.json")
     _check_rows(old_tokenizer, table, teacher)
     tokens = _list_tokens(tokenizer)
@@ -120,8 +121,12 @@ def clone_model(
     )
 
 
-def _check_precision(config: PreTrainedConfig, tensors: Mapping[str, StoredTensor], teacher: Path) -> None:
-    """Refuse a Gemma checkpoint that would overflow its type."""
+def _check_precision(
+    config: PreTrainedConfig, tensors: Mapping[str, StoredTensor], table: StoredTensor, teacher: Path
+) -> None:
+    """Refuse a table of whole numbers, and a Gemma checkpoint that would overflow its type."""
+    if "F" not in table.dtype:
+        raise ValueError(f"{table.file}: `{table.name}` is stored as {table.dtype}; convert it to float32.")
     stored = [tensor.name for tensor in tensors.values() if tensor.dtype == "F16"]
     if config.model_type == "gemma3_text" and (stored or config.dtype == torch.float16):
         where = f"`{stored[0]}`" if stored else "`dtype` in config.json"
@@ -174,21 +179,6 @@ def _check_rows(tokenizer: Tokenizer, table: StoredTensor, teacher: Path) -> Non
             f"{teacher}/tokenizer.json has {len(past)} tokens without a row, such as {min(past)!r}: the table has "
             f"{table.shape[0]} rows. The two are not of one model."
         )
-
-
-def _check_widths(teacher: Path, matryoshka_dims: Sequence[int], embedding_dim: int) -> None:
-    """Refuse widths that are not those of the embedding."""
-    if matryoshka_dims[0] != embedding_dim:
-        raise ValueError(f"`matryoshka_dims` begins with {matryoshka_dims[0]}, but the teacher gives {embedding_dim}.")
-    for name in ("config.json", *_SETTINGS_FILES[1:]):
-        path = teacher / name
-        settings = read_json(path) if path.is_file() else {}
-        width = settings.get("truncate_dim")
-        if width is not None and (not isinstance(width, int) or not 1 <= width <= embedding_dim):
-            raise ValueError(
-                f"{path} has the `truncate_dim` {width!r}, but the embedding has {embedding_dim} dimensions; correct "
-                "it."
-            )
 
 
 def _find_heads(teacher: Path) -> list[_Head]:

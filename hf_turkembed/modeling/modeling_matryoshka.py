@@ -196,6 +196,8 @@ class MatryoshkaMixin(PreTrainedModel):
         if kwargs.get("push_to_hub"):
             raise ValueError("`push_to_hub=True` would leave out the heads; call `model.push_to_hub(repo_id)`.")
         super().save_pretrained(save_directory, *args, **kwargs)
+        if not (args[0] if args else kwargs.get("is_main_process", True)):
+            return
         # The native name keeps the repo readable for servers that know the architecture but not this class.
         self.config.architectures = [self.native_class().__name__]
         Path(save_directory, "config.json").write_text(self.config_text(), encoding="utf-8")

@@ -164,6 +164,22 @@ def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequ
     with torch.device("meta"):
         model = _class_for(folder)(config)
     model._read_modules(folder, {})
+    heads: Any = model.heads
+    _check_truncation(folder, len(heads[-1].weight) if len(heads) else config.hidden_size)
+
+
+def _check_truncation(folder: Path, embedding_dim: int) -> None:
+    """Refuse a folder whose own files cut the embedding to a width that it does not have."""
+    for name in ("config.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        settings = read_json(folder / name) if (folder / name).is_file() else {}
+        if not isinstance(settings, dict):
+            raise ValueError(f"{folder / name} is no JSON object; fetch or save it again.")
+        width = settings.get("truncate_dim")
+        if width is not None and (not isinstance(width, int) or not 1 <= width <= embedding_dim):
+            raise ValueError(
+                f"{folder / name} has the `truncate_dim` {width!r}, but the embedding has {embedding_dim} dimensions; "
+                "correct it."
+            )
 
 
 def _check_weights(folder: Path) -> None:

@@ -384,3 +384,18 @@ def test_modules_of_another_form_are_named(copied, content):
     (copied / "modules.json").write_text(content)
     with pytest.raises(ValueError, match=r"modules\.json is no list of modules with `path` and `type`"):
         check_encoder(copied, MATRYOSHKA_DIMS)
+
+
+@pytest.mark.parametrize("name", ["config.json", "config_sentence_transformers.json"])
+def test_a_folder_that_cuts_to_a_width_it_does_not_have_is_refused_before_training(copied, name):
+    change_json(copied / name, truncate_dim=999)
+    with pytest.raises(ValueError, match=f"{name} has the `truncate_dim` 999, but the embedding has 32 dimensions"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+    (copied / name).write_text("[]")
+    with pytest.raises(ValueError, match=rf"{name} is no JSON object"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+
+
+def test_only_the_main_process_writes(gemma, tmp_path):
+    AutoModel.from_pretrained(gemma).save_pretrained(tmp_path, is_main_process=False)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
