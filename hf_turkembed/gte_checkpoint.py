@@ -135,7 +135,9 @@ def convert_gte_checkpoint(source: Path, output: Path, *, repo: str | None = Non
 
 def _read_config(path: Path) -> GteConfig:
     """Translate config.json; refuse what `GteModel` does not compute."""
-    legacy: dict[str, Any] = read_json(path)
+    legacy: Any = read_json(path)
+    if not isinstance(legacy, dict):
+        raise ValueError(f"{path} is no JSON object; fetch it again.")
     if legacy.get("model_type") != "new":
         raise ValueError(f"{path} has the model_type {legacy.get('model_type')!r}, expected 'new'.")
     for key, value in _NATIVE_CHOICES.items():
@@ -143,6 +145,9 @@ def _read_config(path: Path) -> GteConfig:
             raise ValueError(f"{path} sets `{key}` to {legacy[key]!r}; `GteModel` knows only {value!r}.")
     if missing := [key for key in (*_KEPT_KEYS, "rope_theta") if key not in legacy]:
         raise ValueError(f"{path} lacks {missing}, without which the network is not known.")
+    for key in ("hidden_size", "num_attention_heads"):
+        if not isinstance(legacy[key], int) or legacy[key] < 1:
+            raise ValueError(f"{path} sets `{key}` to {legacy[key]!r}, expected a number of at least 1.")
     known = {"model_type", "rope_theta", "rope_scaling", *_NATIVE_CHOICES, *_KEPT_KEYS, *_TOKEN_KEYS, *_DROPPED_KEYS}
     if unknown := sorted(set(legacy) - known):
         raise ValueError(f"{path} has the unknown keys {unknown}; remove them if they change nothing.")
@@ -159,12 +164,12 @@ def _rope_parameters(legacy: Mapping[str, Any], path: Path) -> dict[str, Any]:
     theta, scaling = legacy["rope_theta"], legacy.get("rope_scaling")
     if scaling is None:
         return {"rope_type": "default", "rope_theta": float(theta)}
-    factor = scaling.get("factor")
-    is_known = scaling.get("type") == "ntk" and scaling.get("mixed_b") is None
-    if not is_known or not set(scaling) <= {"type", "factor", "mixed_b"}:
+    keys = set(scaling) if isinstance(scaling, dict) else {"?"}
+    if not keys <= {"type", "factor", "mixed_b"} or scaling.get("type") != "ntk" or scaling.get("mixed_b") is not None:
         raise ValueError(
             f"{path} asks for `rope_scaling` {scaling!r}; expected null, or the type 'ntk' with a `factor` alone."
         )
+    factor = scaling.get("factor")
     if not isinstance(factor, (int, float)) or not 1 <= factor < math.inf:
         raise ValueError(f"{path} has the `rope_scaling` factor {factor!r}, expected a number of at least 1.")
     head_dim = legacy["hidden_size"] // legacy["num_attention_heads"]

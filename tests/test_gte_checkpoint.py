@@ -239,6 +239,8 @@ def write_config(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"rope_scaling": "ntk"}, "expected null, or the type 'ntk'"),
+        ({"num_attention_heads": 0}, "`num_attention_heads` to 0, expected a number of at least 1"),
         ({"rope_scaling": {"type": "dynamic", "factor": 8.0}}, r"`rope_scaling` \{'type': 'dynamic'.*'ntk'"),
         ({"rope_scaling": {"type": "ntk", "factor": 8.0, "mixed_b": 0.6}}, "expected null, or the type 'ntk'"),
         ({"rope_scaling": {"type": "ntk", "factor": 8.0, "beta": 1}}, "expected null, or the type 'ntk'"),
