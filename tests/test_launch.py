@@ -136,9 +136,10 @@ def test_two_processes_distil_the_same_student_as_one(runs):
     one, two = (load_file(folder / "distill" / "model.safetensors") for folder in runs)
     start = load_file(runs[0].parent / "encoder" / "model.safetensors")
     assert one.keys() == two.keys() == start.keys()
-    assert max((one[name] - start[name]).abs().max() for name in one) > 1e-3
-    for name, tensor in one.items():
-        np.testing.assert_allclose(two[name].numpy(), tensor.numpy(), atol=5e-4)
+    moved = sum(float((one[name] - start[name]).square().sum()) for name in one) ** 0.5
+    apart = sum(float((one[name] - two[name]).square().sum()) for name in one) ** 0.5
+    # Of single numbers whose gradient is next to nothing, Adam makes steps as large as of any other.
+    assert moved > 0.1 and apart < 0.01 * moved
     losses = [record.read_provenance(folder / "distill").observed.counts["final_loss"] for folder in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
