@@ -1,0 +1,50 @@
+"""Recipes: YAML read strictly into frozen dataclasses, one per step."""
+
+from hf_turkembed.recipe.data import CorpusConfig, DatasetConfig, TextTableConfig
+from hf_turkembed.recipe.finetuning import FinetuneConfig, StageConfig
+from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
+from hf_turkembed.recipe.publishing import PublishConfig, RepoConfig
+from hf_turkembed.recipe.reading import (
+    STEPS,
+    Recipe,
+    find_sources,
+    load_recipe,
+    local_path,
+    locate,
+    portable_section,
+    section_of,
+    source_kind,
+)
+from hf_turkembed.recipe.scoring import ScoreConfig, SuiteConfig
+from hf_turkembed.recipe.sources import DataSource, ModelSource, is_local, portable_name, split_revision
+
+__all__ = [
+    "STEPS",
+    "CloneConfig",
+    "CorpusConfig",
+    "DataSource",
+    "DatasetConfig",
+    "DistillConfig",
+    "EmbedConfig",
+    "FinetuneConfig",
+    "ModelSource",
+    "PublishConfig",
+    "Recipe",
+    "RepoConfig",
+    "SandboxConfig",
+    "ScoreConfig",
+    "StageConfig",
+    "SuiteConfig",
+    "TextTableConfig",
+    "TokenizerConfig",
+    "find_sources",
+    "is_local",
+    "load_recipe",
+    "local_path",
+    "locate",
+    "portable_name",
+    "portable_section",
+    "section_of",
+    "source_kind",
+    "split_revision",
+]
