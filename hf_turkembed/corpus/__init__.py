@@ -10,6 +10,7 @@ from hf_turkembed.corpus.labelled import (
     read_pairs,
     read_triplets,
 )
+from hf_turkembed.corpus.leakage import Leakage, find_leakage
 from hf_turkembed.corpus.texts import (
     TextColumn,
     TextRow,
@@ -26,11 +27,13 @@ __all__ = [
     "PAIR_COLUMNS",
     "TRIPLET_COLUMNS",
     "HubDataset",
+    "Leakage",
     "TextColumn",
     "TextRow",
     "TextSource",
     "check_row_count",
     "check_text_sources",
+    "find_leakage",
     "find_text_files",
     "read_bitext",
     "read_labelled_pairs",
