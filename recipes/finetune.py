@@ -3,14 +3,27 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/finetune.py RECIPE [section.key=value ...]
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from hf_turkembed import step as steps
-from hf_turkembed.finetuning import finetune, remove_checkpoints
+from hf_turkembed.finetuning import (
+    ADAPTER_FOLDER,
+    Task,
+    add_adapter,
+    finetune,
+    merge_adapter,
+    remove_checkpoints,
+    set_shared_texts_apart,
+)
 from hf_turkembed.modeling.repository import check_encoder, save_model
 from hf_turkembed.recipe import FinetuneConfig, Recipe
 from inputs import check_local_data, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+
+# Texts on which a merged adapter has to agree with one beside the weights.
+_COMPARED_TEXTS = 32
 
 
 def main() -> None:
@@ -33,24 +46,63 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         stage = config.stages[name]
         base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
         check_encoder(base, stage.matryoshka_dims)
-        model = load_encoder(base, "float32", accelerator.device)
-        model.max_seq_length = config.max_length
+        model = load_base(base, config, accelerator)
+        if stage.lora is not None:
+            add_adapter(model, **asdict(stage.lora))
+        tasks, shared = read_tasks(recipe, step, config, name)
         report = finetune(
             model,
-            read_labelled(recipe, step.identity, f"stages.{name}.train", stage.train, stage.kind),
+            tasks,
             step.partial,
-            loss=stage.loss,
             matryoshka_dims=stage.matryoshka_dims,
+            batch_size=stage.batch_size,
             training=stage.training,
             seed=recipe.seed,
         )
         # Every process writes a part of the trainer's last checkpoint.
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
+            if stage.lora is not None:
+                model = merge(model, load_base(base, config, accelerator), step, tasks)
             save_model(model, step.partial, stage.matryoshka_dims, base)
             remove_checkpoints(step.partial)
-            steps.finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
+            counts = asdict(report) | {"shared_texts": shared}
+            steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes)
         accelerator.wait_for_everyone()
+
+
+def load_base(folder: Path, config: FinetuneConfig, accelerator: Any) -> Any:
+    """Load the model that a stage begins with."""
+    model = load_encoder(folder, "float32", accelerator.device)
+    model.max_seq_length = config.max_length
+    return model
+
+
+def read_tasks(
+    recipe: Recipe, step: steps.Step, config: FinetuneConfig, stage: str
+) -> tuple[dict[str, Task], dict[str, dict[str, Any]]]:
+    """Read the rows of a stage, and set apart those that share a text with held-out data."""
+    tasks, shared = {}, {}
+    for name, task in config.stages[stage].tasks.items():
+        role = f"stages.{stage}.tasks.{name}"
+        train = read_labelled(recipe, step.identity, f"{role}.train", task.train, task.kind)
+        held_out = {
+            key: read_labelled(recipe, step.identity, f"{role}.held_out.{key}.data", suite.data, suite.kind)
+            for key, suite in task.held_out.items()
+        }
+        rows, found = set_shared_texts_apart(train, held_out, remove=task.shared_texts == "remove")
+        tasks[name] = Task(rows=rows, loss=task.loss, mini_batch_size=task.mini_batch_size)
+        shared[name] = {key: asdict(value) for key, value in found.items()}
+    return tasks, shared
+
+
+def merge(trained: Any, base: Any, step: steps.Step, tasks: Mapping[str, Task]) -> Any:
+    """Write the adapter beside the model, and return the model with the adapter in its weights."""
+    columns = [column for task in tasks.values() for column in task.rows.values() if isinstance(column[0], str)]
+    texts = [text for column in columns for text in column[:_COMPARED_TEXTS]]
+    name = step.identity.input("base_model").name
+    merge_adapter(trained, base, step.partial / ADAPTER_FOLDER, base_name=name, texts=texts)
+    return base
 
 
 if __name__ == "__main__":

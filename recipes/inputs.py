@@ -19,7 +19,7 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_layout
-from hf_turkembed.recipe import CorpusConfig, DatasetConfig, Recipe, ScoreConfig
+from hf_turkembed.recipe import CorpusConfig, DatasetConfig, FinetuneConfig, Recipe, ScoreConfig, SuiteConfig
 from hf_turkembed.record import Identity
 from hf_turkembed.step import identify
 from hf_turkembed.tokenizer_tables import ID_MAP_FILE
@@ -98,6 +98,7 @@ def start_process_group(precision: str = "float32") -> Any:
     """
     import torch
     from accelerate import Accelerator
+    from accelerate.utils import DistributedDataParallelKwargs
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -105,7 +106,9 @@ def start_process_group(precision: str = "float32") -> Any:
         # `accelerate launch` passes `use_cpu` on to one process, not to several; without it no group forms on
         # processors, neither here nor in the trainer, which makes a group of its own.
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    accelerator = Accelerator(mixed_precision="bf16" if precision == "bfloat16" else "no")
+    # The buffers of an encoder are constants, which need not be sent with every forward pass.
+    group = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    accelerator = Accelerator(mixed_precision="bf16" if precision == "bfloat16" else "no", kwargs_handlers=[group])
     check_topology(accelerator.num_processes, os.environ)
     return accelerator
 
@@ -261,23 +264,44 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
     """
     nothing = Identity(step="", recipe={}, inputs=(), code="", seed=recipe.seed)
     if recipe.finetune is not None and "finetune" in steps:
-        base = recipe.finetune.base_model
-        for stage in recipe.finetune.stages.values():
-            if is_there(recipe, base):
-                check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
-            if is_there(recipe, stage.train.source):
-                read_labelled(recipe, nothing, "", stage.train, stage.kind)
+        check_training_data(recipe, recipe.finetune, nothing)
     if recipe.score is not None and "score" in steps:
         check_gate(recipe.score)
-        for suite in recipe.score.suites.values():
-            if is_there(recipe, suite.data.source):
-                read_labelled(recipe, nothing, "", suite.data, suite.kind)
+        check_suites(recipe, recipe.score.suites, nothing)
     corpora = [section.corpus for section in (recipe.tokenizer, recipe.embed) if section is not None]
     corpora += [section.heldout for section in (recipe.tokenizer, recipe.clone) if section is not None]
     for corpus_config in corpora:
         sources = [source for _, source in recipes.find_sources(corpus_config)]
         if not corpus_config.dataset and all(is_there(recipe, source) for source in sources):
             text_sources(recipe, nothing, "", corpus_config)
+
+
+def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identity) -> None:
+    """Check the base model and the rows of every stage.
+
+    Raises:
+        ValueError: If a row is not as expected, or there are not enough for a batch.
+        FileNotFoundError: If the model lacks a file.
+    """
+    for stage in config.stages.values():
+        if is_there(recipe, config.base_model):
+            check_encoder(recipes.local_path(recipe, config.base_model), stage.matryoshka_dims)
+        for task in stage.tasks.values():
+            check_suites(recipe, task.held_out, identity)
+            if is_there(recipe, task.train.source):
+                table = read_labelled(recipe, identity, "", task.train, task.kind)
+                corpus.check_training_rows(table, stage.batch_size, task.train.source)
+
+
+def check_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig], identity: Identity) -> None:
+    """Read the held-out data that stands there already.
+
+    Raises:
+        ValueError: If a row is not as expected.
+    """
+    for suite in suites.values():
+        if is_there(recipe, suite.data.source):
+            read_labelled(recipe, identity, "", suite.data, suite.kind)
 
 
 def check_gate(config: ScoreConfig) -> None:

@@ -238,9 +238,9 @@ def test_the_full_recipes_have_the_papers_settings():
     assert (magibu.distill.precision, magibu.clone.max_length) == ("bfloat16", 8192)
     turkembed = load_recipe(ROOT / "recipes/turkembed/turkembed.yaml").finetune
     nli, sts = turkembed.stages["nli"], turkembed.stages["sts"]
-    assert (nli.train.expected_rows, sts.train.expected_rows) == (482_091, 5_749)
+    assert (nli.tasks["nli"].train.expected_rows, sts.tasks["sts"].train.expected_rows) == (482_091, 5_749)
     assert nli.matryoshka_dims == sts.matryoshka_dims == (768, 512, 256, 128, 64)
-    assert [stage.training["per_device_train_batch_size"] for stage in (nli, sts)] == [32, 16]
+    assert [stage.batch_size for stage in (nli, sts)] == [32, 16]
     assert {stage.training["learning_rate"] for stage in (nli, sts)} == {2e-5}
 
 

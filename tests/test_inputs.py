@@ -24,7 +24,8 @@ def recipe(tmp_path, gemma):
         "embed:\n  teacher: '{data_root}/encoder'\n  max_length: 8\n  batch_tokens: 1\n  shard_rows: 1\n"
         "  corpus: {languages: [tr], folders: ['{data_root}/corpus']}\n"
         "finetune:\n  base_model: '{data_root}/encoder'\n  max_length: 8\n  stages:\n"
-        f"    sts: {{train: {STAGE}, loss: cosent, matryoshka_dims: {list(MATRYOSHKA_DIMS)}, training: {{}}}}\n"
+        f"    sts: {{tasks: {{sts: {{train: {STAGE}, loss: cosent}}}}, matryoshka_dims: {list(MATRYOSHKA_DIMS)}, "
+        "batch_size: 2, training: {}}\n"
     )
     return lambda *overrides: load_recipe(path, overrides)
 
@@ -35,7 +36,30 @@ def test_sound_inputs_pass(recipe):
 
 def test_a_wrong_number_of_rows_stops_before_any_stage(recipe):
     with pytest.raises(ValueError, match="gave 2 rows, expected 3"):
-        check_local_data(recipe("finetune.stages.sts.train.expected_rows=3"), ("finetune",))
+        check_local_data(recipe("finetune.stages.sts.tasks.sts.train.expected_rows=3"), ("finetune",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("1\ta\tb\n", r"sts\.tsv gave 1 rows, fewer than a batch of 2; lower `batch_size`"),
+        ("3\ta\tb\n3\tc\td\n", "all 2 scores are 0.6; pairs of equal score teach nothing"),
+        ("6\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: the score is '6', expected 0 to 5"),
+        ("high\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: the score is 'high', expected 0 to 5"),
+        ("3\ta\tb\n3\t\td\n", r"sts\.tsv, row 2: column 'sentence1' is '', expected text"),
+        ("", r"sts\.tsv holds no rows"),
+    ],
+)
+def test_rows_that_cannot_be_trained_on_stop_before_any_stage(recipe, tmp_path, rows, message):
+    (tmp_path / "sts.tsv").write_text("score\tsentence1\tsentence2\n" + rows)
+    with pytest.raises(ValueError, match=message):
+        check_local_data(recipe("finetune.stages.sts.tasks.sts.train.expected_rows=null"), ("finetune",))
+
+
+def test_a_renamed_column_stops_before_any_stage(recipe, tmp_path):
+    (tmp_path / "sts.tsv").write_text("grade\tsentence1\tsentence2\n3\ta\tb\n")
+    with pytest.raises(ValueError, match=r"sts\.tsv, row 1: no column 'score'; its columns are grade, sentence1"):
+        check_local_data(recipe(), ("finetune",))
 
 
 def test_widths_that_are_not_falling_stop_before_any_stage(recipe):

@@ -39,7 +39,6 @@ def write_inputs(folder, encoder):
     os.symlink(encoder, folder / "encoder")
     training = {
         "num_train_epochs": 1,
-        "per_device_train_batch_size": 4,
         "logging_steps": 2,
         "save_steps": 100,
         "dataloader_pin_memory": False,
@@ -77,12 +76,18 @@ def write_inputs(folder, encoder):
             "max_length": 64,
             "stages": {
                 "nli": {
-                    "train": nli,
-                    "loss": "multiple_negatives_ranking",
+                    "tasks": {"nli": {"train": nli, "loss": "multiple_negatives_ranking"}},
                     "matryoshka_dims": DIMS,
+                    "batch_size": 8,
+                    # Steps as large as the gradient, which shows what normalised ones would hide.
+                    "training": {**training, "optim": "sgd", "learning_rate": 0.05},
+                },
+                "sts": {
+                    "tasks": {"sts": {"train": sts, "loss": "cosent"}},
+                    "matryoshka_dims": DIMS,
+                    "batch_size": 8,
                     "training": training,
                 },
-                "sts": {"train": sts, "loss": "cosent", "matryoshka_dims": DIMS, "training": training},
             },
         },
         "score": {
@@ -165,6 +170,21 @@ def test_each_stage_of_fine_tuning_changes_the_model(runs):
         ]
         for before, after in pairwise(stages):
             assert max((before[name] - after[name]).abs().max() for name in before) > 1e-6
+
+
+def test_two_processes_rank_among_the_same_negatives_as_one(runs):
+    """The batches of both are one process's, split; what is left are the students they begin with."""
+    moves = []
+    for folder in runs:
+        before, after = (load_file(folder / name / "model.safetensors") for name in ("distill", "finetune-nli"))
+        moves.append({name: after[name] - before[name] for name in before})
+    moved = sum(float(value.square().sum()) for value in moves[0].values()) ** 0.5
+    apart = sum(float((moves[0][name] - moves[1][name]).square().sum()) for name in moves[0]) ** 0.5
+    assert moved > 0.01 and apart < 0.02 * moved
+    counts = [record.read_provenance(folder / "finetune-nli").observed.counts for folder in runs]
+    assert [found["local_batch_size"] for found in counts] == [8, 4]
+    assert counts[0]["steps"] == counts[1]["steps"] > 2
+    assert counts[0]["final_loss"] == pytest.approx(counts[1]["final_loss"], rel=1e-2)
 
 
 def test_a_step_that_is_done_is_skipped_and_says_so(runs, caplog):

@@ -175,7 +175,8 @@ def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
     (tmp_path / "x.tsv").write_text("x")
     path = tmp_path / "recipe.yaml"
     stage = (
-        "{train: {source: '{data_root}/x.tsv', columns: [a, b, c]}, loss: cosent, matryoshka_dims: [8], training: {}}"
+        "{tasks: {sts: {train: {source: '{data_root}/x.tsv', columns: [a, b, c]}, loss: cosent}}, "
+        "matryoshka_dims: [8], batch_size: 2, training: {}}"
     )
     path.write_text(
         f"output_dir: {tmp_path}\nseed: 1\nsteps: [finetune]\ndata_root: {tmp_path}\nfinetune:\n"

@@ -139,6 +139,20 @@ def check_row_count(table: Mapping[str, Sequence[Any]], expected: int | None, na
         )
 
 
+def check_training_rows(table: Mapping[str, Sequence[Any]], batch_size: int, name: str) -> None:
+    """Check that a table is enough to train on.
+
+    Raises:
+        ValueError: If it has fewer rows than a batch, or all its scores are the same.
+    """
+    rows = len(next(iter(table.values())))
+    if rows < batch_size:
+        raise ValueError(f"{name} gave {rows:,} rows, fewer than a batch of {batch_size:,}; lower `batch_size`.")
+    scores = set(table.get("score", ()))
+    if len(scores) == 1:
+        raise ValueError(f"{name}: all {rows:,} scores are {scores.pop():g}; pairs of equal score teach nothing.")
+
+
 def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Yield rows of a table that has the columns."""
     rows = open_stream(source) if isinstance(source, HubDataset) else _file_rows(source)

@@ -185,6 +185,8 @@ class MatryoshkaMixin(PreTrainedModel):
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save in the sentence-transformers layout, the code of this class included; all but the tokenizer.
 
+        With an adapter of peft, that alone is saved, as by transformers.
+
         Args:
             save_directory: Folder to write.
             *args: Passed to transformers.
@@ -196,7 +198,7 @@ class MatryoshkaMixin(PreTrainedModel):
         if kwargs.get("push_to_hub"):
             raise ValueError("`push_to_hub=True` would leave out the heads; call `model.push_to_hub(repo_id)`.")
         super().save_pretrained(save_directory, *args, **kwargs)
-        if not (args[0] if args else kwargs.get("is_main_process", True)):
+        if not (args[0] if args else kwargs.get("is_main_process", True)) or self._hf_peft_config_loaded:
             return
         # The native name keeps the repo readable for servers that know the architecture but not this class.
         self.config.architectures = [self.native_class().__name__]

@@ -37,13 +37,11 @@ _SETTINGS = {
     ),
     "finetune": ("max_length",),
 }
-_STAGE_SETTINGS = ("loss", "matryoshka_dims")
+_STAGE_SETTINGS = ("matryoshka_dims", "batch_size")
 _TRAINING_SETTINGS = (
     "num_train_epochs",
-    "per_device_train_batch_size",
     "learning_rate",
     "warmup_steps",
-    "batch_sampler",
     "bf16",
 )
 _ROLE_NAMES = {"base_model": "base model", "heldout": "held out", "stages": "data"}
@@ -265,7 +263,10 @@ def _format_recipe(record: Provenance) -> str:
     if step == "finetune":
         stage = recipe["stages"][lineage.stage_name(record)]
         training = {key: stage["training"].get(key) for key in _TRAINING_SETTINGS}
-        chosen = {**{key: stage[key] for key in _STAGE_SETTINGS}, **chosen, **training}
+        losses = [task["loss"] for task in stage["tasks"].values()]
+        chosen = {"loss": losses, **{key: stage[key] for key in _STAGE_SETTINGS}, **chosen, **training}
+        if stage["lora"] is not None:
+            chosen["LoRA rank"] = stage["lora"]["rank"]
     if languages := lineage.languages_of(record):
         chosen["languages"] = len(languages)
     return format_settings({**chosen, "seed": record.identity.seed})

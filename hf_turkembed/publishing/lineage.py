@@ -107,9 +107,14 @@ def find_datasets(chain: Sequence[Provenance]) -> list[str]:
             source.name
             for record in chain
             for source in record.identity.inputs
-            if is_on_hub(source) and source.kind == "dataset" and source.role.partition(".")[0] != "heldout"
+            if is_on_hub(source) and source.kind == "dataset" and not _is_held_out(source.role)
         }
     )
+
+
+def _is_held_out(role: str) -> bool:
+    """Tell whether an input was only compared with, by its dotted role."""
+    return role.startswith("heldout.") or ".held_out." in role
 
 
 def is_on_hub(source: Input) -> bool:
@@ -136,7 +141,9 @@ def languages_of(record: Provenance) -> tuple[str, ...]:
 def is_made_up(chain: Sequence[Provenance]) -> bool:
     """Tell whether a program made up any of the text behind a chain."""
     stages = [_stage(record) for record in chain if record.identity.step == "finetune"]
-    return find_step(chain, "sandbox") is not None or any(stage["train"].get("synthetic") for stage in stages)
+    return find_step(chain, "sandbox") is not None or any(
+        task["train"].get("synthetic") for stage in stages for task in stage["tasks"].values()
+    )
 
 
 def stage_name(record: Provenance) -> str:

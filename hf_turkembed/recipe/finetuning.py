@@ -1,33 +1,83 @@
 """Section of the step `finetune`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hf_turkembed.recipe.data import DatasetConfig
+from hf_turkembed.recipe.scoring import SuiteConfig
 from hf_turkembed.recipe.sources import ModelSource
+
+# The losses of `hf_turkembed.finetuning`, by their names there.
+LossName = Literal["multiple_negatives_ranking", "cosent", "angle", "cosine_similarity"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """Labelled text and the loss that it is trained with, inside MatryoshkaLoss."""
+
+    # Anchor and positive, with or without a negative, for ranking; two sentences and a score for the others.
+    train: DatasetConfig
+    loss: LossName
+    # Ranking only: rows of one forward pass of one process, where a whole batch does not fit into memory.
+    mini_batch_size: int | None = None
+    # Held-out data, by name; how many rows of `train` share a text with it is counted.
+    held_out: Mapping[str, SuiteConfig] = field(default_factory=dict)
+    # Whether those rows are trained on all the same.
+    shared_texts: Literal["keep", "remove"] = "keep"
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit the loss."""
+        expected = (2, 3) if self.ranks else (3,)
+        if len(self.train.columns) not in expected or self.train.labels:
+            counts = " or ".join(map(str, expected))
+            raise ValueError(f"`train` needs {counts} columns and no labels, not {self.train.columns}.")
+        if self.mini_batch_size is not None and not self.ranks:
+            raise ValueError(f"`mini_batch_size` belongs to multiple_negatives_ranking, not to {self.loss}.")
+        if self.shared_texts == "remove" and not self.held_out:
+            raise ValueError("`shared_texts: remove` needs `held_out` to know which texts are meant.")
+
+    @property
+    def ranks(self) -> bool:
+        """Tell whether the other positives and negatives of a batch are negatives too."""
+        return self.loss == "multiple_negatives_ranking"
+
+    @property
+    def kind(self) -> Literal["sts", "triplets", "bitext"]:
+        """The kind of rows that the loss takes, as in `SuiteConfig`; two columns are read as bitext."""
+        if not self.ranks:
+            return "sts"
+        return "triplets" if len(self.train.columns) == 3 else "bitext"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    """Low-rank adapters in place of training all weights."""
+
+    rank: int
+    alpha: int
+    dropout: float = 0.0
+    # Names of the layers that get one; none for every linear layer of the network.
+    target_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """One stage of fine-tuning with the sentence-transformers trainer."""
 
-    train: DatasetConfig
-    # MultipleNegativesRankingLoss on triplets, or CoSENTLoss on scored pairs; each inside MatryoshkaLoss.
-    loss: Literal["multiple_negatives_ranking", "cosent"]
+    # By name. Of several, each batch is of one, and their turns are in proportion to their rows.
+    tasks: Mapping[str, TaskConfig]
     matryoshka_dims: tuple[int, ...]
+    # Rows of one forward and backward pass over all processes, which share them equally.
+    batch_size: int
     # Goes verbatim into SentenceTransformerTrainingArguments.
     training: Mapping[str, Any]
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
-        """Check that the columns fit the loss."""
-        if len(self.train.columns) != 3 or self.train.labels:
-            raise ValueError(f"`train` needs three columns and no labels, not {self.train.columns}.")
-
-    @property
-    def kind(self) -> Literal["sts", "triplets"]:
-        """The kind of rows that the loss takes, as in `SuiteConfig`."""
-        return "triplets" if self.loss == "multiple_negatives_ranking" else "sts"
+        """Check that there is something to train."""
+        if not self.tasks:
+            raise ValueError("`tasks` is empty; name at least one.")
 
 
 @dataclass(frozen=True, kw_only=True)

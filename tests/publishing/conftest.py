@@ -156,16 +156,27 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
             "max_length": 128,
             "stages": {
                 "nli": {
-                    "loss": "multiple_negatives_ranking",
+                    "tasks": {
+                        "nli": {
+                            "loss": "multiple_negatives_ranking",
+                            "train": {"source": "example/nli-tr", "synthetic": False},
+                        }
+                    },
                     "matryoshka_dims": [64, 32],
-                    "train": {"source": "example/nli-tr", "synthetic": False},
+                    "batch_size": 64,
+                    "lora": None,
                     "training": {"learning_rate": 2e-5, "num_train_epochs": 1, "logging_steps": 20},
                 }
             },
         },
         [
             local_input("base_model", distill, distill_link),
-            Input(role="stages.nli.train.source", kind="dataset", name="example/nli-tr", revision=DATASET_REVISION),
+            Input(
+                role="stages.nli.tasks.nli.train.source",
+                kind="dataset",
+                name="example/nli-tr",
+                revision=DATASET_REVISION,
+            ),
         ],
         {"rows": 1000, "steps": 16, "final_loss": 1.5, "matryoshka_dims": [64, 32]},
     )

@@ -66,7 +66,7 @@ def test_fine_tuning_on_made_up_text_is_said_without_a_sandbox_step(hub_run):
     path = hub_run / "finetune-nli" / "provenance.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     assert "made up by" not in render(hub_run / "finetune-nli")
-    content["identity"]["recipe"]["stages"]["nli"]["train"]["synthetic"] = True
+    content["identity"]["recipe"]["stages"]["nli"]["tasks"]["nli"]["train"]["synthetic"] = True
     path.write_text(json.dumps(content), encoding="utf-8")
     assert "made up by the sandbox grammar" in render(hub_run / "finetune-nli")
 

@@ -1,0 +1,20 @@
+"""Matryoshka fine-tuning on the sentence-transformers trainer, one stage at a time."""
+
+from hf_turkembed.finetuning.adapters import ADAPTER_FOLDER, add_adapter, merge_adapter
+from hf_turkembed.finetuning.losses import Loss, Task, make_loss
+from hf_turkembed.finetuning.shared_texts import SharedTexts, set_shared_texts_apart
+from hf_turkembed.finetuning.training import FinetuneReport, finetune, remove_checkpoints
+
+__all__ = [
+    "ADAPTER_FOLDER",
+    "FinetuneReport",
+    "Loss",
+    "SharedTexts",
+    "Task",
+    "add_adapter",
+    "finetune",
+    "make_loss",
+    "merge_adapter",
+    "remove_checkpoints",
+    "set_shared_texts_apart",
+]

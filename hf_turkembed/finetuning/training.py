@@ -1,0 +1,203 @@
+"""One stage of fine-tuning: the sentence-transformers trainer, told so that processes add up to one, and resumed."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
+from torch.utils.data import RandomSampler
+from transformers import TrainerState
+
+from hf_turkembed.corpus import check_training_rows
+from hf_turkembed.finetuning.losses import Task, make_loss
+
+logger = logging.getLogger(__name__)
+
+_CHECKPOINTS = "checkpoints"
+# What the trainer must not be told twice, or what would write elsewhere than into the stage's folder.
+_RESERVED = (
+    "output_dir",
+    "seed",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_token",
+    "per_device_train_batch_size",
+    "batch_sampler",
+    "dataloader_drop_last",
+    "accelerator_config",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneReport:
+    """What a stage did."""
+
+    # Of all tasks, and of each.
+    rows: int
+    rows_by_task: Mapping[str, int]
+    steps: int
+    epochs: float
+    # Rows of one forward and backward pass over all processes, and of one process: CoSENT and AnglE compare pairs
+    # within the latter.
+    batch_size: int
+    local_batch_size: int
+    # Mean over the last logging window.
+    final_loss: float
+    seconds_per_step: float
+    parameters: int
+    trained_parameters: int
+    matryoshka_dims: tuple[int, ...]
+
+
+def finetune(
+    model: SentenceTransformer,
+    tasks: Mapping[str, Task],
+    folder: Path,
+    *,
+    matryoshka_dims: Sequence[int],
+    batch_size: int,
+    training: Mapping[str, Any],
+    seed: int,
+) -> FinetuneReport:
+    """Train `model` in place; go on from the last checkpoint in `folder`.
+
+    A batch is planned over all processes and then split among them, so that ranking sees the same negatives on any
+    number of them, and no text twice. The rows that fill no batch at the end of an epoch are left out of it.
+
+    Args:
+        model: Any sentence-transformers model; parameters that need no gradient stay as they are.
+        tasks: By name. Of several, each batch is of one, and their turns are in proportion to their rows.
+        folder: Where checkpoints go, until `remove_checkpoints`.
+        matryoshka_dims: Widths, largest first.
+        batch_size: Rows of a batch over all processes.
+        training: Passed verbatim to SentenceTransformerTrainingArguments.
+        seed: Seed of the trainer.
+
+    Raises:
+        ValueError: If `training` sets what the step itself decides, the widths do not begin with the model's, a batch
+            cannot be shared equally, is larger than a task or cannot be made without a text twice, or all scores of a
+            task are the same.
+
+    References:
+        TurkEmbed: https://huggingface.co/papers/2511.08376
+        MatryoshkaLoss: https://huggingface.co/papers/2205.13147
+    """
+    if stray := [key for key in _RESERVED if key in training]:
+        raise ValueError(f"`training` sets {stray}, which the step decides; take them out.")
+    if model.get_embedding_dimension() != matryoshka_dims[0]:
+        raise ValueError(
+            f"`matryoshka_dims` begins with {matryoshka_dims[0]}; the model gives {model.get_embedding_dimension()}."
+        )
+    arguments = _training_arguments(folder / _CHECKPOINTS, batch_size, training, seed)
+    for name, task in tasks.items():
+        check_training_rows(task.rows, batch_size, f"task `{name}`")
+    if batch_size % arguments.world_size:
+        raise ValueError(f"`batch_size` is {batch_size}; {arguments.world_size} processes cannot share it equally.")
+    trainer = SentenceTransformerTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=DatasetDict({name: Dataset.from_dict(dict(task.rows)) for name, task in tasks.items()}),
+        loss={name: make_loss(model, task, matryoshka_dims) for name, task in tasks.items()},
+    )
+    state, seconds_per_step = _train(trainer, model, folder / _CHECKPOINTS)
+    _check_steps(state, batch_size)
+    return FinetuneReport(
+        rows=sum(task.size for task in tasks.values()),
+        rows_by_task={name: task.size for name, task in tasks.items()},
+        steps=state.global_step,
+        epochs=float(arguments.num_train_epochs),
+        batch_size=batch_size,
+        local_batch_size=batch_size // arguments.world_size,
+        final_loss=round(_last_loss(state), 6),
+        seconds_per_step=round(seconds_per_step, 4),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        matryoshka_dims=tuple(matryoshka_dims),
+    )
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what only an unfinished stage needs; called once the trained model is saved."""
+    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+
+
+def sample_batches(dataset: Dataset, **settings: Any) -> DefaultBatchSampler:
+    """Plan the batches of one task: without a text twice where each text is another's negative.
+
+    Args:
+        dataset: Rows of the task; those with scores are compared as they stand.
+        **settings: What the trainer gives a sampler.
+    """
+    if "score" in dataset.column_names:
+        return DefaultBatchSampler(RandomSampler(dataset, generator=settings["generator"]), **settings)
+    return NoDuplicatesBatchSampler(dataset, **settings)
+
+
+def _training_arguments(
+    checkpoints: Path, batch_size: int, training: Mapping[str, Any], seed: int
+) -> SentenceTransformerTrainingArguments:
+    """Add to the recipe's settings what makes the batches of several processes those of one."""
+    decided = {
+        "output_dir": str(checkpoints),
+        "seed": seed,
+        # The trainer makes batches of this size and accelerate splits them, instead of making one a process.
+        "per_device_train_batch_size": batch_size,
+        "accelerator_config": {"split_batches": True},
+        # Accelerate would fill up the last batch with rows of the first, on several processes only.
+        "dataloader_drop_last": True,
+        "batch_sampler": sample_batches,
+    }
+    return SentenceTransformerTrainingArguments(**{**training, **decided})
+
+
+def _train(
+    trainer: SentenceTransformerTrainer, model: SentenceTransformer, checkpoints: Path
+) -> tuple[TrainerState, float]:
+    """Train to the end, from the last checkpoint where there is one; return the state and the seconds of a step."""
+    last = _last_whole_checkpoint(checkpoints)
+    before = TrainerState.load_from_json(str(Path(last, "trainer_state.json"))) if last is not None else TrainerState()
+    started = time.monotonic()
+    if last is not None:
+        logger.info("finetune: going on from step %d of %d", before.global_step, before.max_steps)
+    if last is not None and before.global_step >= before.max_steps:
+        # Told to go on from its last step, the trainer would take one more.
+        model.load_state_dict(SentenceTransformer(last, device="cpu").state_dict())
+        return before, 0.0
+    trainer.train(resume_from_checkpoint=last)
+    return trainer.state, (time.monotonic() - started) / max(1, trainer.state.global_step - before.global_step)
+
+
+def _check_steps(state: TrainerState, batch_size: int) -> None:
+    """Raise if no batch could be made, which the trainer takes for the end; warn if some could not."""
+    if state.global_step == 0:
+        raise ValueError(f"no batch of {batch_size:,} rows without a text twice can be made; lower `batch_size`.")
+    if state.global_step < state.max_steps:
+        logger.warning(
+            "finetune: %d of %d steps were taken, as the other rows share texts; lower `batch_size`.",
+            state.global_step,
+            state.max_steps,
+        )
+
+
+def _last_loss(state: TrainerState) -> float:
+    """Return the loss of the last logging window, or the stage's mean where it was too short for one."""
+    losses = {key: entry[key] for entry in state.log_history for key in ("loss", "train_loss") if key in entry}
+    return float(losses.get("loss", losses.get("train_loss", float("nan"))))
+
+
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, and remove those that were not."""
+    whole: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        # The trainer writes its state last.
+        if (path / "trainer_state.json").is_file():
+            whole[int(path.name.rpartition("-")[2])] = path
+        else:
+            shutil.rmtree(path)
+    return str(whole[max(whole)]) if whole else None
