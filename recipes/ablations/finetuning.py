@@ -1,0 +1,256 @@
+"""Fine-tune the small student with one thing changed at a time, with several seeds.
+
+python recipes/ablations/finetuning.py recipes/turkembed/real_small.yaml data_root=DIR finetune.base_model=DIR
+
+The recipe has the stages `nli` and `sts`, and `{data_root}/data` holds paraphrase-tr, multilingual/tatoeba and
+wmt-tr-en beside what the recipe reads. Each stage of each variant is a run of the step, made below the recipe's
+output_dir, where it stays, so that a table that was cut off goes on. The last triplets of the recipe's are kept from
+training, to be scored. Writes finetuning.md: means over seeds and in brackets the lowest and the highest, and how each
+variant differs from the two stages of the recipe, pair by pair.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from accelerate import Accelerator
+
+from hf_turkembed.corpus import read_pairs, read_triplets
+from hf_turkembed.markdown import format_table
+from hf_turkembed.recipe import Recipe, load_recipe, local_path, section_of
+from hf_turkembed.record import digest_file
+from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
+from hf_turkembed.scoring import ScoredModel, Suite, score_models
+
+RECIPES = Path(__file__).resolve().parents[1]
+Stage = dict[str, Any]
+
+# Triplets, from the end, that are kept from training.
+HELD_OUT_TRIPLETS = 500
+RESAMPLES = 10_000
+BASELINE = "NLI, then STS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One stage, and the variant that it begins with; None for the recipe's base model."""
+
+    name: str
+    stage: Callable[[Mapping[str, Stage]], Stage]
+    base: str | None = None
+
+
+def main() -> None:
+    """Fine-tune, score and tabulate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="a recipe whose finetune section has the stages nli and sts")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    recipe = load_recipe(arguments.recipe, arguments.overrides)
+    data = Path(recipe.output_dir, "data")
+    write_data(recipe, data)
+    stages = {
+        **yaml.safe_load(arguments.recipe.read_text(encoding="utf-8"))["finetune"]["stages"],
+        "data": {"folder": str(data)},
+    }
+    reports = []
+    for seed in arguments.seeds:
+        folders = {variant.name: run(recipe, arguments, variant, stages, seed) for variant in VARIANTS}
+        reports.append(score(recipe, data, folders))
+    text = tabulate(reports, section_of(recipe, "score").truncate_dims)
+    Path(recipe.output_dir, "finetuning.md").write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(text + "\n")
+
+
+def write_data(recipe: Recipe, folder: Path) -> None:
+    """Write triplets for training and held out, and as many pairs that people wrote as were machine-translated."""
+    folder.mkdir(parents=True, exist_ok=True)
+    root = local_path(recipe, "{data_root}/data")
+    source = section_of(recipe, "finetune").stages["nli"].tasks["nli"].train.source
+    lines = local_path(recipe, source).read_text(encoding="utf-8").splitlines()
+    write_lines(folder / "nli_train.jsonl", lines[:-HELD_OUT_TRIPLETS])
+    write_lines(folder / "nli_held_out.jsonl", lines[-HELD_OUT_TRIPLETS:])
+    translated = [json.loads(line) for line in lines[:-HELD_OUT_TRIPLETS]]
+    count = len(translated)
+    with (root / "paraphrase-tr/tqp_train.csv").open(encoding="utf-8", newline="") as stream:
+        # Each pair stands there both ways, one after the other.
+        paraphrases = [(row["input"], row["target"]) for row in list(csv.DictReader(stream))[::2]]
+    tatoeba = (root / "multilingual/tatoeba/en-tr.tsv").read_text(encoding="utf-8").splitlines()
+    english, turkish = (
+        (root / f"wmt-tr-en/newstest2016.{end}").read_text(encoding="utf-8").splitlines() for end in ("eng", "tur")
+    )
+    third = count // 3
+    human: list[tuple[str, ...]] = [
+        *paraphrases[: count - 2 * third],
+        *[tuple(line.split("\t")[:2]) for line in tatoeba[:third]],
+        *list(zip(english[:third], turkish[:third], strict=True)),
+    ]
+    made: dict[str, list[tuple[str, ...]]] = {
+        "human": human,
+        "translated": [(row["anchor"], row["positive"]) for row in translated],
+    }
+    for name, rows in made.items():
+        objects = [json.dumps({"anchor": row[0], "positive": row[1]}, ensure_ascii=False) for row in rows]
+        write_lines(folder / f"pairs_{name}.jsonl", objects)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write lines of text."""
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def nli(stages: Mapping[str, Stage]) -> Stage:
+    """Return the recipe's first stage, without the triplets that are held out."""
+    train = {"source": f"{stages['data']['folder']}/nli_train.jsonl", "columns": ["anchor", "positive", "negative"]}
+    return {**stages["nli"], "tasks": {"nli": {**stages["nli"]["tasks"]["nli"], "train": train}}}
+
+
+def sts(stages: Mapping[str, Stage], loss: str = "cosent") -> Stage:
+    """Return the recipe's second stage, perhaps with another loss."""
+    return {**stages["sts"], "tasks": {"sts": {**stages["sts"]["tasks"]["sts"], "loss": loss}}}
+
+
+def both(stages: Mapping[str, Stage]) -> Stage:
+    """Return one stage with the tasks of the two."""
+    second = sts(stages)
+    return {**second, "tasks": {**nli(stages)["tasks"], **second["tasks"]}}
+
+
+def pairs(stages: Mapping[str, Stage], name: str) -> Stage:
+    """Return the first stage on pairs without negatives."""
+    train = {"source": f"{stages['data']['folder']}/pairs_{name}.jsonl", "columns": ["anchor", "positive"]}
+    return {**stages["nli"], "tasks": {"pairs": {"train": train, "loss": "multiple_negatives_ranking"}}}
+
+
+def full_width(stage: Stage) -> Stage:
+    """Return a stage that trains the full width only."""
+    return {**stage, "matryoshka_dims": stage["matryoshka_dims"][:1]}
+
+
+VARIANTS = (
+    Variant(name="NLI only", stage=nli),
+    Variant(name="STS only", stage=sts),
+    Variant(name=BASELINE, base="NLI only", stage=sts),
+    Variant(name="STS, then NLI", base="STS only", stage=nli),
+    Variant(name="both at once", stage=both),
+    Variant(name="STS by AnglE", base="NLI only", stage=partial(sts, loss="angle")),
+    Variant(name="STS by cosine similarity", base="NLI only", stage=partial(sts, loss="cosine_similarity")),
+    Variant(name="full width only, NLI", stage=lambda stages: full_width(nli(stages))),
+    Variant(
+        name="full width only, NLI, then STS",
+        base="full width only, NLI",
+        stage=lambda stages: full_width(sts(stages)),
+    ),
+    Variant(name="pairs that people wrote", stage=partial(pairs, name="human")),
+    Variant(name="pairs machine-translated", stage=partial(pairs, name="translated")),
+)
+
+
+def run(
+    recipe: Recipe, arguments: argparse.Namespace, variant: Variant, stages: Mapping[str, Stage], seed: int
+) -> Path:
+    """Run the one stage of a variant, unless it is done; return the model's folder."""
+    below = Path(recipe.output_dir, "finetuning", f"seed-{seed}")
+    output = below / folder_name(variant.name)
+    changes = [
+        "finetune.stages=" + json.dumps({"stage": variant.stage(stages)}, ensure_ascii=False),
+        f"seed={seed}",
+        f"output_dir={output}",
+    ]
+    if variant.base is not None:
+        changes.append(f"finetune.base_model={below / folder_name(variant.base) / 'finetune-stage'}")
+    script = str(RECIPES / "finetune.py")
+    subprocess.run([sys.executable, script, str(arguments.recipe), *arguments.overrides, *changes], check=True)
+    return output / "finetune-stage"
+
+
+def folder_name(variant: str) -> str:
+    """Return the name of a variant's folder."""
+    return variant.lower().replace(",", "").replace(" ", "-")
+
+
+def score(recipe: Recipe, data: Path, folders: Mapping[str, Path]) -> ScoreReport:
+    """Score the models of one seed, all at the same widths, those that were not trained at them included."""
+    from sentence_transformers import SentenceTransformer
+
+    config = section_of(recipe, "score")
+    graded = next(suite for suite in config.suites.values() if suite.kind == "sts")
+    source = local_path(recipe, graded.data.source)
+    tables = {
+        "sts": read_pairs(source, columns=graded.data.columns, highest_score=graded.data.highest_score),
+        "triplets": read_triplets(data / "nli_held_out.jsonl"),
+    }
+    models = {"(before)": local_path(recipe, section_of(recipe, "finetune").base_model), **folders}
+    return score_models(
+        [
+            ScoredModel(
+                role=name,
+                digest="",
+                load=partial(SentenceTransformer, str(folder), device="cpu"),
+                truncate_dims=config.truncate_dims,
+                precision="float32",
+            )
+            for name, folder in models.items()
+        ],
+        [
+            Suite(name=kind, kind=kind, table=table, dataset=_describe(source), prompt=None)  # type: ignore[arg-type]
+            for kind, table in tables.items()
+        ],
+        Accelerator(cpu=True),
+        batch_size=config.batch_size,
+        resampling=Resampling(resamples=RESAMPLES, seed=0),
+        baseline=BASELINE,
+    )
+
+
+def _describe(source: Path) -> ScoreDataset:
+    """Describe data for the report, of which only the numbers are used."""
+    return ScoreDataset(name=source.name, digest=digest_file(source))
+
+
+def tabulate(reports: Sequence[ScoreReport], widths: Sequence[int]) -> str:
+    """Lay out means over seeds, and what differs from the recipe's two stages in every seed."""
+    values: dict[tuple[str, str, int], list[float]] = {}
+    for report in reports:
+        for entry in report.scores:
+            values.setdefault((entry.model, entry.metric, entry.truncate_dim), []).append(entry.value or 0.0)
+    rows = []
+    for name in dict.fromkeys(entry.model for entry in reports[0].scores):
+        cells = [spread(values[name, "spearman_cosine", width]) for width in widths]
+        cells += [spread(values[name, metric, widths[0]]) for metric in ("pearson_cosine", "accuracy_cosine")]
+        rows.append([name, *cells, difference(reports, name, widths[0])])
+    header = ["", *(f"Spearman at {width}" for width in widths), f"Pearson at {widths[0]}", "triplets told apart"]
+    return format_table([*header, f"Spearman at {widths[0]} beside {BASELINE!r}"], rows)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write a mean and, in brackets, the lowest and the highest."""
+    return f"{statistics.mean(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def difference(reports: Sequence[ScoreReport], name: str, width: int) -> str:
+    """Write the mean difference from the baseline of the same seed, and the largest of the corrected p-values."""
+    found = [
+        entry
+        for report in reports
+        for entry in report.comparisons
+        if (entry.model, entry.metric, entry.truncate_dim) == (name, "spearman_cosine", width)
+    ]
+    if not found:
+        return ""
+    mean, p_value = statistics.mean(entry.difference for entry in found), max(entry.p_adjusted for entry in found)
+    return f"{mean:+.3f}, p {'< 0.001' if p_value < 0.001 else f'at most {p_value:.3f}'}"
+
+
+if __name__ == "__main__":
+    main()
