@@ -142,3 +142,58 @@ def test_local_paths_are_filled_in_and_hub_ids_are_split(write):
     assert recipes.local_path(recipe, "{data_root}/teacher") == Path("/data/teacher")
     assert recipes.split_revision("org/name@abc") == ("org/name", "abc")
     assert not recipes.is_local("org/name@abc")
+
+
+FINETUNE = """
+output_dir: output/x
+seed: 1
+steps: [finetune]
+finetune:
+  base_model: org/base
+  max_length: 128
+  stages:
+    one:
+      tasks:
+        pairs: {train: {source: org/pairs, columns: [a, b]}, loss: multiple_negatives_ranking}
+      matryoshka_dims: [64]
+      batch_size: 8
+      training: {learning_rate: 2.0e-5}
+"""
+
+
+def test_ranking_takes_pairs_with_and_without_a_negative(write):
+    config = load_recipe(write(FINETUNE)).finetune
+    assert config.stages["one"].tasks["pairs"].kind == "bitext"
+    config = load_recipe(write(FINETUNE.replace("[a, b]", "[a, b, c]"))).finetune
+    assert config.stages["one"].tasks["pairs"].kind == "triplets"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("columns: [a, b]", "columns: [a]", "`train` needs 2 or 3 columns and no labels"),
+        ("loss: multiple_negatives_ranking", "loss: cosent", "`train` needs 3 columns and no labels"),
+        (
+            "columns: [a, b]}, loss: multiple_negatives_ranking",
+            "columns: [a, b, c]}, loss: angle, mini_batch_size: 4",
+            "`mini_batch_size` belongs to multiple_negatives_ranking, not to angle",
+        ),
+        ("ranking}", "ranking, shared_texts: remove}", "`shared_texts: remove` needs `held_out`"),
+        ("2.0e-5", "2e-5", "`training.learning_rate` is the text '2e-5': YAML needs a point"),
+        (
+            "{train: {source: org/pairs, columns: [a, b]}, loss: multiple_negatives_ranking}",
+            "{train: {source: org/pairs, columns: [a, b]}, loss: contrastive}",
+            "contrastive",
+        ),
+    ],
+)
+def test_a_stage_that_contradicts_itself_is_refused(write, old, new, message):
+    assert old in FINETUNE
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write(FINETUNE.replace(old, new)))
+
+
+def test_a_stage_without_tasks_is_refused(write):
+    head, _, rest = FINETUNE.partition("      tasks:\n")
+    with pytest.raises(ValueError, match="`tasks` is empty; name at least one"):
+        load_recipe(write(head + "      tasks: {}\n" + rest.partition("\n")[2]))

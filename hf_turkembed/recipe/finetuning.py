@@ -1,5 +1,6 @@
 """Section of the step `finetune`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,6 +8,8 @@ from typing import Any, Literal
 from hf_turkembed.recipe.data import DatasetConfig
 from hf_turkembed.recipe.scoring import SuiteConfig
 from hf_turkembed.recipe.sources import ModelSource
+
+_NUMBER = re.compile(r"[+-]?\d+e[+-]?\d+", re.IGNORECASE)
 
 # The losses of `hf_turkembed.finetuning`, by their names there.
 LossName = Literal["multiple_negatives_ranking", "cosent", "angle", "cosine_similarity"]
@@ -75,9 +78,12 @@ class StageConfig:
     lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is something to train."""
+        """Check that there is something to train, and that numbers are numbers."""
         if not self.tasks:
             raise ValueError("`tasks` is empty; name at least one.")
+        for key, value in self.training.items():
+            if isinstance(value, str) and _NUMBER.fullmatch(value):
+                raise ValueError(f"`training.{key}` is the text {value!r}: YAML needs a point, as in 2.0e-5.")
 
 
 @dataclass(frozen=True, kw_only=True)

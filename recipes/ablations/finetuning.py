@@ -162,8 +162,9 @@ def run(
     """Run the one stage of a variant, unless it is done; return the model's folder."""
     below = Path(recipe.output_dir, "finetuning", f"seed-{seed}")
     output = below / folder_name(variant.name)
+    stage = yaml.safe_dump({"stage": variant.stage(stages)}, default_flow_style=True, allow_unicode=True, width=10**6)
     changes = [
-        "finetune.stages=" + json.dumps({"stage": variant.stage(stages)}, ensure_ascii=False),
+        f"finetune.stages={stage}",
         f"seed={seed}",
         f"output_dir={output}",
     ]
