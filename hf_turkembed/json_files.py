@@ -10,11 +10,16 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: If `path` does not exist.
-        ValueError: If it is not valid JSON.
+        ValueError: If it is not valid JSON, which has no words for NaN and infinities.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except ValueError as error:
         raise ValueError(
             f"{path} is not valid JSON ({error}); fetch it again, or remove it and run again the step that wrote it."
         ) from error
+
+
+def _refuse(constant: str) -> Any:
+    """Stand in for the parser's own reading of NaN and infinities."""
+    raise ValueError(f"it holds {constant}")

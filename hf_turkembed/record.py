@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import numbers
 import os
 import platform
 from collections.abc import Mapping
@@ -90,8 +91,10 @@ class Observed:
     packages: Mapping[str, str]
     # Rows, tokens, parameters, losses: numbers the step itself counted.
     counts: Mapping[str, Any] = field(default_factory=dict)
-    # SHA-256 of small result files that other readers quote, such as scores.json.
+    # SHA-256 of the files that others rely on: weights, tokenizer, and small results such as scores.json.
     outputs: Mapping[str, str] = field(default_factory=dict)
+    # Licence that a model stated which is an input, by its role; none where it stated none.
+    licenses: Mapping[str, str] = field(default_factory=dict)
     # US dollars: price per hour as given in the recipe, and price x seconds; None where no price was given.
     price_per_hour: float | None = None
     cost: float | None = None
@@ -165,14 +168,17 @@ def observe_packages() -> dict[str, str]:
 
 
 def as_plain(value: Any) -> Any:
-    """Turn dataclasses, mappings and tuples into what `json` writes, keeping the order of keys."""
+    """Turn dataclasses, mappings, tuples and NumPy's numbers into what `json` writes, keeping the order of keys."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_plain(item) for item in value]
-    return value
+    # NumPy's numbers are registered as such, and are none that `json` knows.
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else value
 
 
 def read_versioned(path: Path, version: int) -> dict[str, Any]:

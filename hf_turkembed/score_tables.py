@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hf_turkembed.markdown import format_source, format_table
+from hf_turkembed.markdown import escape, format_code, format_source, format_table
 from hf_turkembed.scores import Comparison, Resampling, Score, ScoreReport, SeedSpread, Verdict
 
 
@@ -30,6 +30,12 @@ def own_roles(scores: Sequence[Score], digest: str) -> list[str]:
     return list(dict.fromkeys(score.model for score in scores if score.model_digest == digest))
 
 
+def own_scores(scores: Sequence[Score], digest: str) -> list[Score]:
+    """List a folder's own scores: those of the first role under which a run scored the folder with this digest."""
+    role = own_roles(scores, digest)[:1]
+    return [score for score in scores if score.model in role]
+
+
 def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
     """Lay out scores with one column for each model of the run.
 
@@ -45,20 +51,28 @@ def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
     table: dict[tuple[str, ...], dict[str, Score]] = {}
     for score in scores:
         key = (
-            score.suite,
-            f"`{score.metric}`",
+            escape(score.suite),
+            format_code(score.metric),
             str(score.truncate_dim),
             f"{score.rows:,}",
             _format_dataset(score),
         )
         table.setdefault(key, {})[score.model] = score
-    header = ["suite", "metric", "width", *(f"**{r} (this model)**" if r in own else r for r in roles), "rows", "data"]
+    header = [
+        "suite",
+        "metric",
+        "width",
+        *(f"**{escape(r)} (this model)**" if r in own else escape(r) for r in roles),
+        "rows",
+        "data",
+    ]
     rows = [
         [*key[:3], *(_format_score(line[role]) if role in line else "" for role in roles), *key[3:]]
         for key, line in table.items()
     ]
     missing = [
-        f"- Missing: `{score.metric}` of {score.model} on {score.suite} at {score.truncate_dim}: {score.missing}"
+        f"- Missing: {format_code(score.metric)} of {escape(score.model)} on {escape(score.suite)} at "
+        f"{score.truncate_dim}: {escape(score.missing)}"
         for score in scores
         if score.missing is not None
     ]
@@ -69,10 +83,11 @@ def format_conditions(scores: Sequence[Score]) -> list[str]:
     """Say for each model how its scores were taken: prompt, pooling, length, precision."""
     return list(
         dict.fromkeys(
-            f"{score.model}: {'no prompt' if score.prompt is None else f'prompt `{score.prompt}`'}, "
-            f"pooling `{score.pooling}`, "
+            f"{escape(score.model)}: "
+            f"{'no prompt' if score.prompt is None else f'prompt {format_code(score.prompt)}'}, "
+            f"pooling {format_code(score.pooling)}, "
             f"{'texts of any length' if score.max_length is None else f'texts cut to {score.max_length:,} tokens'}, "
-            f"{score.precision}, full width {score.embedding_dim}"
+            f"{escape(score.precision)}, full width {score.embedding_dim}"
             for score in scores
         )
     )
@@ -92,10 +107,10 @@ def format_comparisons(comparisons: Sequence[Comparison]) -> str:
     """Lay out differences between models with their intervals and p-values."""
     rows = [
         [
-            comparison.suite,
-            f"`{comparison.metric}`",
+            escape(comparison.suite),
+            format_code(comparison.metric),
             str(comparison.truncate_dim),
-            f"{comparison.model} - {comparison.baseline}",
+            f"{escape(comparison.model)} - {escape(comparison.baseline)}",
             f"{comparison.difference:+.4f}{_format_interval(comparison.interval, '+.4f')}",
             _format_p(comparison.p_value),
             _format_p(comparison.p_adjusted),
@@ -108,7 +123,15 @@ def format_comparisons(comparisons: Sequence[Comparison]) -> str:
 def format_seeds(seeds: Sequence[SeedSpread]) -> str:
     """Lay out mean and standard deviation over seeds."""
     rows = [
-        [s.suite, f"`{s.metric}`", str(s.truncate_dim), s.group, str(len(s.models)), f"{s.mean:.4f}", f"{s.std:.4f}"]
+        [
+            escape(s.suite),
+            format_code(s.metric),
+            str(s.truncate_dim),
+            escape(s.group),
+            str(len(s.models)),
+            f"{s.mean:.4f}",
+            f"{s.std:.4f}",
+        ]
         for s in seeds
     ]
     return format_table(["suite", "metric", "width", "models", "seeds", "mean", "standard deviation"], rows)
@@ -122,7 +145,11 @@ def format_verdicts(verdicts: Sequence[Verdict]) -> str:
 def teacher_statement(scores: Sequence[Score]) -> str | None:
     """State the teacher's own scores at its full width, the ceiling of what its vectors can teach."""
     full = [score for score in scores if score.model == "teacher" and score.truncate_dim == score.embedding_dim]
-    values = [f"{score.value:.4f} `{score.metric}` on {score.suite}" for score in full if score.value is not None]
+    values = [
+        f"{score.value:.4f} {format_code(score.metric)} on {escape(score.suite)}"
+        for score in full
+        if score.value is not None
+    ]
     if not values:
         return None
     return f"The teacher itself reaches {', '.join(values)}; what it gets wrong, its vectors teach."
@@ -145,5 +172,5 @@ def _format_p(p_value: float) -> str:
 
 def _format_dataset(score: Score) -> str:
     """Name the held-out data with revision or digest, config and split."""
-    parts = [part for part in (score.dataset.config, score.dataset.split) if part is not None]
+    parts = [escape(part) for part in (score.dataset.config, score.dataset.split) if part is not None]
     return ", ".join([format_source(score.dataset), *parts])

@@ -7,10 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+import yaml
+from huggingface_hub import metadata_load, try_to_load_from_cache
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed import record
@@ -20,6 +23,9 @@ from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.version import __version__
 
 logger = logging.getLogger(__name__)
+
+# What every reader of a model depends on; its digest is in the record of whatever step wrote it.
+_DIGESTED = ("*.safetensors", "tokenizer.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,8 @@ class Step:
     runs_before: int = 0
     started: float = 0.0
     price_per_hour: float | None = None
+    # Licences that local models stated which are inputs, by role.
+    licenses: Mapping[str, str] = field(default_factory=dict)
 
 
 def step_folder(recipe: Recipe, name: str) -> Path:
@@ -131,12 +139,13 @@ def finish_step(
         step: What `open_step` gave.
         counts: Numbers the step counted, for `Observed.counts`.
         num_processes: Size of the process group that ran it.
-        outputs: Names of small result files whose digests the record holds.
+        outputs: Names of files whose digests the record holds, besides weights and tokenizer.
 
     Raises:
         ValueError: If a number in `counts` is not finite.
     """
     seconds = time.monotonic() - step.started
+    found = {path.relative_to(step.partial).as_posix() for name in _DIGESTED for path in step.partial.rglob(name)}
     observed = Observed(
         finished=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(seconds, 2),
@@ -145,7 +154,8 @@ def finish_step(
         hardware=record.observe_hardware(),
         packages=record.observe_packages(),
         counts=counts,
-        outputs={name: record.digest_file(step.partial / name) for name in outputs},
+        outputs={name: record.digest_file(step.partial / name) for name in sorted({*outputs, *found})},
+        licenses={**step.licenses, **_hub_licenses(step.identity)},
         price_per_hour=step.price_per_hour,
         cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
     )
@@ -185,12 +195,45 @@ def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Ste
         resumable=resumable,
         started=time.monotonic(),
         price_per_hour=recipe.price_per_hour,
+        licenses=_local_licenses(recipe, identity, stage),
     )
     if begun.done:
         # Left where a run was killed between its last two moves.
         begun.progress.unlink(missing_ok=True)
         logger.info("%s: already done, %s holds the same run; skipped.", name, output)
     return begun
+
+
+def _local_licenses(recipe: Recipe, identity: Identity, stage: str | None) -> dict[str, str]:
+    """Read the licences that local models state in their cards."""
+    section = recipes.section_of(recipe, identity.step)
+    sources = dict(recipes.find_sources(section if stage is None else only_stage(section, stage)))
+    cards = {
+        found.role: recipes.local_path(recipe, sources[found.role]) / "README.md"
+        for found in identity.inputs
+        if found.kind == "model" and found.revision is None
+    }
+    return {role: stated for role, card in cards.items() if (stated := _stated_license(card))}
+
+
+def _hub_licenses(identity: Identity) -> dict[str, str]:
+    """Read the licences that models of the Hub state in their cards, as they were downloaded for the step."""
+    cards = {
+        found.role: try_to_load_from_cache(found.name, "README.md", revision=found.revision)
+        for found in identity.inputs
+        if found.kind == "model" and found.revision is not None
+    }
+    paths = {role: Path(card) for role, card in cards.items() if isinstance(card, str)}
+    return {role: stated for role, card in paths.items() if (stated := _stated_license(card))}
+
+
+def _stated_license(card: Path) -> str | None:
+    """Return the licence id that a card states."""
+    try:
+        stated = (metadata_load(card) or {}).get("license") if card.is_file() else None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{card}: its header is not valid YAML ({error}); correct it, or remove the file.") from error
+    return stated if isinstance(stated, str) else None
 
 
 def _prepare(step: Step, lock: int) -> tuple[Step, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_turkembed.markdown import format_table, format_value
+from hf_turkembed.markdown import escape, format_code, format_table, format_value
 from hf_turkembed.record import as_plain, read_versioned, write_json
 
 REPORT_SCHEMA_VERSION = 1
@@ -81,10 +81,15 @@ def format_fertility(report: Mapping[str, Any]) -> str:
     columns = [column for column in _FERTILITY_COLUMNS if any(row[column] for row in rows.values())]
     if not columns:
         return ""
-    header, cells = ["language", *columns], [[language, *map(row.get, columns)] for language, row in rows.items()]
+    header, cells = (
+        ["language", *columns],
+        [[escape(language), *(row[column] for column in columns)] for language, row in rows.items()],
+    )
     if "change" in report:
         header.append("tokens (%)")
-        cells = [[*row, f"{100 * report['change'][row[0]]:+.1f}"] for row in cells]
+        cells = [
+            [*row, f"{100 * report['change'][language]:+.1f}"] for row, language in zip(cells, languages, strict=True)
+        ]
     return format_table(header, cells)
 
 
@@ -155,7 +160,7 @@ def _format_share(share: float | None) -> str:
 
 def _format_script(script: Mapping[str, Any]) -> list[str]:
     """Write the row of a script."""
-    cells = [script["script"]]
+    cells = [escape(script["script"])]
     for key in ("dropped", "new"):
         cells += [f"{script[key]:,}", " ".join(map(_format_token, script[f"{key}_examples"]))]
     return cells
@@ -163,5 +168,4 @@ def _format_script(script: Mapping[str, Any]) -> list[str]:
 
 def _format_token(token: str) -> str:
     """Write a token as code, with what cannot be seen escaped."""
-    shown = repr(token)[1:-1]
-    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
+    return format_code(repr(token)[1:-1])

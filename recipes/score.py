@@ -16,11 +16,11 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import trained_widths
 from hf_turkembed.recipe import Recipe, ScoreConfig
 from hf_turkembed.record import Identity
+from hf_turkembed.score_figure import SCORES_FIGURE, plot_scores
 from hf_turkembed.score_tables import format_report
 from hf_turkembed.scores import SCORES_FILE, Resampling, ScoreDataset, ScoreReport, read_scores, write_scores
 from hf_turkembed.scoring import ScoredModel, Suite, score_models
 from hf_turkembed.scoring.gate import judge
-from hf_turkembed.scoring.plots import plot_scores
 from hf_turkembed.step import finish_step, open_step
 from inputs import check_gate, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
@@ -80,7 +80,7 @@ def write_report(folder: Path, report: ScoreReport) -> None:
     """Write the scores as JSON, as a table, and as a figure."""
     write_scores(folder, report)
     (folder / "scores.md").write_text(format_report(report), encoding="utf-8")
-    plot_scores(report, folder / "scores.png")
+    plot_scores(report, folder / SCORES_FIGURE)
 
 
 def reproduce_command(recipe: Recipe, identity: Identity) -> str:

@@ -99,6 +99,34 @@ def test_error_is_one_line_and_exit_status_1(run, tmp_path, texts, arguments, me
     assert message in err
 
 
+def test_an_error_has_its_trace_where_it_is_asked_for(run):
+    code, _, err = run("verify", "nowhere", "--verbose")
+    assert code == 1
+    assert "Traceback" in err and err.splitlines()[-1].startswith("error: 'nowhere' is neither")
+    assert len(run("verify", "nowhere")[2].splitlines()) == 1
+
+
+def test_what_is_verified_is_said_in_full_as_failures_alone_or_as_json(run, tmp_path):
+    (tmp_path / "modules.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    code, out, err = run("verify", tmp_path)
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (1, "model failed")
+    assert err.startswith(f"error: {tmp_path} failed verification: ")
+    code, out, _ = run("verify", tmp_path, "--quiet")
+    assert code == 1 and all(line.startswith("FAILED  ") for line in out.splitlines())
+    code, out, _ = run("verify", tmp_path, "--json")
+    assert code == 1 and json.loads(out)["passed"] is False
+
+
+def test_shells_complete_commands_and_options(run, monkeypatch):
+    monkeypatch.setenv("_HF_TURKEMBED_COMPLETE", "complete_bash")
+    for words, expected in {"hf-turkembed ver": "verify", "hf-turkembed publish --dry": "--dry-run"}.items():
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        code, out, _ = run()
+        assert (code, out.split()) == (0, [expected])
+
+
 def test_publishing_to_the_hub_without_a_token_fails_before_the_network(run, tmp_path, monkeypatch):
     from huggingface_hub import constants
 

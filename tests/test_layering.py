@@ -1,6 +1,7 @@
 """Who imports whom: data flows one way."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ MAY_USE = {
     "record": set(),
     "scores": {"record"},
     "markdown": {"record", "scores"},
+    "score_figure": {"scores"},
     "score_tables": {"markdown", "scores"},
     "tokenizer_tables": {"markdown", "record"},
     "corpus": set(),
@@ -30,7 +32,18 @@ MAY_USE = {
     "distillation": {"corpus", "record", "modeling"},
     "finetuning": {"corpus", "record", "modeling"},
     "scoring": {"corpus", "scores", "modeling"},
-    "publishing": {"markdown", "record", "scores", "score_tables", "tokenizer_tables", "modeling", "model_cards"},
+    "publishing": {
+        "checkpoint",
+        "markdown",
+        "model_cards",
+        "modeling",
+        "record",
+        "score_figure",
+        "score_tables",
+        "scores",
+        "tokenizer",
+        "tokenizer_tables",
+    },
     "__init__": {"modeling", "version"},
     "__main__": {"cli"},
 }
@@ -74,3 +87,9 @@ def test_only_the_hub_module_writes_to_the_network():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
         assert not called & writers or path.relative_to(PACKAGE).as_posix() == "publishing/hub.py", path
+
+
+def test_every_folder_with_code_is_a_package_of_the_wheel():
+    listed = re.search(r"^packages = (\[.*?\])", (PACKAGE.parent / "pyproject.toml").read_text(), re.M | re.S)
+    folders = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in FILES}
+    assert {*ast.literal_eval(listed[1])} == folders | {"hf_turkembed.model_cards"}

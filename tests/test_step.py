@@ -48,6 +48,42 @@ def killed(recipe, **settings):
     os.waitpid(child, 0)
 
 
+def test_the_record_names_weights_and_tokenizer_by_digest_unasked(recipe):
+    with open_step(recipe(), "clone") as step:
+        (step.partial / "2_Dense").mkdir()
+        for name in ("2_Dense/model.safetensors", "model.safetensors", "tokenizer.json", "config.json"):
+            (step.partial / name).write_text(name)
+        finish_step(step, counts={}, outputs=("config.json",))
+    outputs = record.read_provenance(step.output).observed.outputs
+    assert list(outputs) == ["2_Dense/model.safetensors", "config.json", "model.safetensors", "tokenizer.json"]
+    assert all(digest == record.digest_file(step.output / name) for name, digest in outputs.items())
+
+
+def test_the_record_holds_the_licences_that_models_state(recipe, tmp_path, monkeypatch):
+    (tmp_path / "tokenizer" / "README.md").write_text("---\nlicense: gemma\n---\n")
+    downloaded = tmp_path / "downloaded.md"
+    downloaded.write_text("---\nlicense: apache-2.0\n---\n")
+    asked = []
+    monkeypatch.setattr(
+        "hf_turkembed.step.try_to_load_from_cache",
+        lambda *name, revision: (asked.append((*name, revision)), str(downloaded))[1],
+    )
+    step = run(recipe(f"clone.teacher=example/teacher@{'1' * 40}"))
+    assert record.read_provenance(step.output).observed.licenses == {"teacher": "apache-2.0", "tokenizer": "gemma"}
+    assert asked == [("example/teacher", "README.md", "1" * 40)]
+
+
+def test_a_model_without_a_card_or_a_licence_states_none(recipe, tmp_path):
+    (tmp_path / "teacher" / "README.md").write_text("# teacher\n")
+    assert record.read_provenance(run(recipe()).output).observed.licenses == {}
+
+
+def test_a_card_that_is_no_yaml_is_named(recipe, tmp_path):
+    (tmp_path / "teacher" / "README.md").write_text("---\nlicense: [mit\n---\n")
+    with pytest.raises(ValueError, match=r"teacher/README\.md: its header is not valid YAML"):
+        run(recipe())
+
+
 def test_a_finished_step_has_its_folder_and_record_and_is_skipped_next_time(recipe):
     step = run(recipe())
     found = record.read_provenance(step.output)

@@ -71,7 +71,7 @@ def test_scripts_that_changed_least_share_a_row():
         ("\n\t", r"`\n\t`"),
         ("a|b", r"`a\|b`"),
         ("it's", "`it's`"),
-        ("```", "`` ``` ``"),
+        ("```", "```` ``` ````"),
         ("\u200b", r"`\u200b`"),
     ],
 )

@@ -30,6 +30,20 @@ def code_files(model_class: type[MatryoshkaMixin]) -> list[Path]:
     return [folder / f"{model_class.__module__.rpartition('.')[2]}.py", folder / "modeling_matryoshka.py"]
 
 
+def expected_code(folder: Path) -> tuple[str, list[Path]]:
+    """Return what `auto_map` has to name for the `model_type` of a folder, and the files that have to lie there.
+
+    Args:
+        folder: A model with a config.json.
+
+    Raises:
+        ValueError: If no class is known for the `model_type`.
+    """
+    model_class = _class_for(folder)
+    files = code_files(model_class)
+    return f"{files[0].stem}.{model_class.__name__}", files
+
+
 def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     """Check, before any training, that a folder holds all that `save_model` and the loaders will need.
 
@@ -48,7 +62,7 @@ def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
             raise FileNotFoundError(
                 f"{folder} holds no {name}; expected a sentence-transformers model with a fast tokenizer."
             )
-    _check_widths(matryoshka_dims)
+    check_widths(matryoshka_dims)
     check_layout(folder)
     _class_for(folder)
     config = AutoConfig.from_pretrained(folder)
@@ -103,13 +117,12 @@ def write_matryoshka_code(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     Raises:
         ValueError: If the widths are not distinct and falling, or no class is known for the `model_type`.
     """
-    _check_widths(matryoshka_dims)
-    model_class = _class_for(folder)
+    check_widths(matryoshka_dims)
+    name, files = expected_code(folder)
     path = folder / "config.json"
     config = read_json(path)
-    files = code_files(model_class)
-    config["auto_map"] = {"AutoModel": f"{files[0].stem}.{model_class.__name__}"}
-    config["architectures"] = [model_class.native_class().__name__]
+    config["auto_map"] = {"AutoModel": name}
+    config["architectures"] = [_class_for(folder).native_class().__name__]
     config["matryoshka_dims"] = list(matryoshka_dims)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for file in files:
@@ -142,8 +155,8 @@ def trained_widths(folder: Path) -> tuple[int, ...] | None:
     return None if dims is None else tuple(dims)
 
 
-def _check_widths(matryoshka_dims: Sequence[int]) -> None:
-    """Raise unless the widths are distinct and falling."""
+def check_widths(matryoshka_dims: Sequence[int]) -> None:
+    """Raise a ValueError unless the widths are distinct and falling."""
     falling = list(matryoshka_dims) == sorted(set(matryoshka_dims), reverse=True)
     if not matryoshka_dims or not falling or min(matryoshka_dims) < 1:
         raise ValueError(

@@ -1,8 +1,11 @@
 """The YAML header of a card: what the Hub reads and indexes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import yaml
 from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
 from hf_turkembed.markdown import format_name
@@ -10,6 +13,7 @@ from hf_turkembed.publishing import lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import Score
 
+CARD_FILE = "README.md"
 # The Hub's keys that the cards use; a misspelt key would be accepted by the card classes and never read.
 ALLOWED_KEYS = frozenset(
     {
@@ -51,7 +55,7 @@ def model_metadata(
     """
     base = lineage.find_base_model(chain)
     on_hub = base is not None and lineage.is_on_hub(base)
-    results = [_eval_result(s, s.value) for s in own_scores if s.value is not None and not s.dataset.synthetic]
+    results = [_eval_result(score, value) for score, value in listed_scores(own_scores)]
     steps = {record.identity.step for record in chain}
     return _to_yaml(
         ModelCardData(
@@ -73,6 +77,21 @@ def model_metadata(
             eval_results=results or None,
         )
     )
+
+
+def listed_scores(own_scores: Sequence[Score]) -> list[tuple[Score, float]]:
+    """List the scores that are published as data, with their values: none that is missing or on made-up text."""
+    return [(s, float(s.value)) for s in own_scores if s.value is not None and not s.dataset.synthetic]
+
+
+def model_index(name: str, own_scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """Return the scores of a model as its header holds them; empty where none is published as data."""
+    results = [_eval_result(score, value) for score, value in listed_scores(own_scores)]
+    if not results:
+        return []
+    data = ModelCardData(model_name=name, eval_results=results)
+    index: list[dict[str, Any]] = data.to_dict()["model-index"]  # type: ignore[no-untyped-call]
+    return index
 
 
 def tokenizer_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
@@ -159,10 +178,9 @@ def _eval_result(score: Score, value: float) -> EvalResult:
         dataset_revision=dataset.revision,
         dataset_args=None if dataset.digest is None else {"sha256": dataset.digest},
         metric_type=score.metric,
-        # A NumPy number would be written as a Python object that no YAML reader takes.
-        metric_value=float(value),
+        metric_value=value,
         metric_name=f"{score.metric} at {score.truncate_dim} dimensions",
-        metric_args={"truncate_dim": int(score.truncate_dim)},
+        metric_args={"truncate_dim": score.truncate_dim},
     )
 
 
@@ -172,8 +190,29 @@ def _size_category(rows: int) -> str:
 
 
 def _to_yaml(data: CardData) -> str:
-    """Serialise a header whose keys the Hub knows."""
-    unknown = sorted(set(data.to_dict()) - ALLOWED_KEYS)  # type: ignore[no-untyped-call]
-    if unknown:
+    """Serialise a header whose keys the Hub knows and whose numbers are finite."""
+    content = data.to_dict()  # type: ignore[no-untyped-call]
+    if unknown := sorted(set(content) - ALLOWED_KEYS):
         raise ValueError(f"the card's header has the keys {unknown}, which are not among {sorted(ALLOWED_KEYS)}.")
-    return str(data.to_yaml()).strip()
+    return dump_yaml(_plain(content, "header")).strip()
+
+
+def dump_yaml(content: Any) -> str:
+    """Write YAML in the form of the Hub's own cards: in the given order, letters as they are."""
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _plain(value: Any, key: str) -> Any:
+    """Copy nested values as what YAML has words for: a NumPy number would become a Python object in it."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{key}.{place}") for place, item in enumerate(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"the card's {key} is {value}; expected a finite number.")
+    if value is not None and not isinstance(value, (str, bool, int, float)):
+        raise ValueError(f"the card's {key} is a {type(value).__name__}; expected a text, a number or a list of them.")
+    return value

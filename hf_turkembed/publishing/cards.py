@@ -1,6 +1,7 @@
 """Cards: rendered from the records of a folder's chain and the scores of its run, and from nothing else."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,16 @@ import jinja2
 
 from hf_turkembed import record as records
 from hf_turkembed import score_tables, tokenizer_tables
-from hf_turkembed.markdown import format_name
-from hf_turkembed.publishing import card_metadata, history, lineage
+from hf_turkembed.json_files import read_json
+from hf_turkembed.markdown import escape, format_code, format_name, format_table
+from hf_turkembed.publishing import card_metadata, history, licences, lineage
+from hf_turkembed.publishing.hub import check_repo_id
 from hf_turkembed.record import Provenance
+from hf_turkembed.score_figure import SCORES_FIGURE
 from hf_turkembed.scores import ScoreReport
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
 
 
 def render_card(
@@ -24,7 +30,7 @@ def render_card(
     Args:
         folder: Output folder of a step, with its record and the records of its chain beside it.
         repo_id: `org/name` on the Hub.
-        license: Hub licence id, or None where nobody has stated one.
+        license: Hub licence id; None for the one that the records name, where they name one whose terms go along.
         languages: ISO 639 codes; none for those of the corpus in the records.
         report: Scores of the run, or an empty report. The ones whose `model_digest` is the digest of `folder` are this
             model's own, the others stand beside them.
@@ -34,16 +40,26 @@ def render_card(
 
     Raises:
         FileNotFoundError: If `folder` has no record.
-        ValueError: If the output of its step is not published, or a record is damaged.
+        ValueError: If the output of its step is not published, a record is damaged or holds a number that is not
+            finite, the repo's name, the licence or a language is none, or the licence is not that of the teacher whose
+            terms go along with what is made from it.
     """
+    check_repo_id(repo_id)
     chain = records.read_chain(folder)
     kind = lineage.kind_of_step(chain[0].identity.step)
+    license = licences.choose_licence(license, chain)
+    for language in languages:
+        if not _LANGUAGE.fullmatch(language):
+            raise ValueError(f"`language` is {language!r}, expected an ISO 639 code such as 'tr'.")
     languages = list(languages) or _recorded_languages(chain)
     common = {
         "repo_id": repo_id,
-        "license": license,
         "description": history.describe(chain),
+        "intended_use": history.describe_use(chain, kind, languages),
         "is_made_up": lineage.is_made_up(chain),
+        "terms": licences.describe_terms(license, chain),
+        "failures": kind == "model",
+        "training_rows": history.describe_training_rows(chain),
         "history": history.format_history(chain),
         "fertility": history.format_fertility(chain),
         "rows": history.describe_rows(chain),
@@ -62,6 +78,35 @@ def render_card(
     return _render(f"{kind}.md.j2", {**common, **values})
 
 
+def render_use(kind: lineage.RepoKind, values: Mapping[str, Any]) -> str:
+    """Render the snippets of a card alone.
+
+    Args:
+        kind: What the repo holds.
+        values: `repo_id`, and `example_width` for a model or `example_config` for a dataset.
+    """
+    return _render(f"use_{kind}.md.j2", values)
+
+
+def render_scores(report: ScoreReport, digest: str) -> str:
+    """Render the scores of a card alone.
+
+    Args:
+        report: Scores of the run.
+        digest: Digest of the published folder when it was scored.
+    """
+    return _render("scores.md.j2", _score_values(report, digest))
+
+
+def choose_example_width(widths: Sequence[int]) -> int:
+    """Return the width that the snippets show: small enough to show the saving, where there is such a width.
+
+    Args:
+        widths: Trained widths, largest first.
+    """
+    return next((width for width in widths if 2 * width <= widths[0]), widths[-1])
+
+
 def _model_values(
     folder: Path,
     chain: Sequence[Provenance],
@@ -71,32 +116,40 @@ def _model_values(
     report: ScoreReport,
 ) -> dict[str, Any]:
     """Prepare what only a model's card shows."""
-    digest = records.digest_path(folder)
-    roles = score_tables.own_roles(report.scores, digest)
-    own = [score for score in report.scores if score.model in roles[:1]]
-    shown = report.scores if own else ()
-    compared = [comparison for comparison in report.comparisons if comparison.model in roles[:1]]
-    real = [score for score in shown if not score.dataset.synthetic]
-    synthetic = [score for score in shown if score.dataset.synthetic]
+    digest = records.digest_path(folder) if report.scores else ""
+    own = score_tables.own_scores(report.scores, digest)
     widths = lineage.trained_widths(chain[0])
-    limits = history.model_limits(folder, chain)
-    if statement := score_tables.teacher_statement(shown):
+    limits = history.model_limits(chain)
+    if own and (statement := score_tables.teacher_statement(report.scores)):
         limits.append(statement)
     return {
         "metadata": card_metadata.model_metadata(
             chain, repo_id=repo_id, license=license, languages=languages, own_scores=own
         ),
         "widths": history.describe_widths(widths),
-        # Small enough to show the saving, where the model has such a width.
-        "example_width": next((width for width in widths if 2 * width <= widths[0]), widths[-1]),
+        "example_width": choose_example_width(widths),
+        "refuses_float16": read_json(folder / "config.json").get("model_type") == "gemma3_text",
+        **_score_values(report, digest),
+        "limits": limits,
+    }
+
+
+def _score_values(report: ScoreReport, digest: str) -> dict[str, Any]:
+    """Prepare what a model's card shows of scores: those of the whole run, if the model's own are among them."""
+    own = score_tables.own_scores(report.scores, digest)
+    shown = report.scores if own else ()
+    compared = [comparison for comparison in report.comparisons if own and comparison.model == own[0].model]
+    real = [score for score in shown if not score.dataset.synthetic]
+    synthetic = [score for score in shown if score.dataset.synthetic]
+    return {
         "real_scores": score_tables.format_scores(real, digest) if real else None,
         "synthetic_scores": score_tables.format_scores(synthetic, digest) if synthetic else None,
+        "figure": SCORES_FIGURE if own else None,
         "comparisons": score_tables.format_comparisons(compared) if compared else None,
         "comparison_count": len(report.comparisons),
         "conditions": score_tables.format_conditions(shown),
         "resampling": score_tables.describe_resampling(report.resampling) if own and report.resampling else None,
-        "command": report.command if own else None,
-        "limits": limits,
+        "command": format_code(report.command) if own and report.command is not None else None,
     }
 
 
@@ -106,7 +159,7 @@ def _tokenizer_values(folder: Path, chain: Sequence[Provenance]) -> dict[str, An
     change = None
     if report is not None:
         change = {
-            "source": format_name(chain[0].identity.input("source").name),
+            "source": format_code(format_name(chain[0].identity.input("source").name)),
             "summary": tokenizer_tables.describe_vocabulary(report["vocabulary"]),
             "scripts": tokenizer_tables.format_scripts(report["vocabulary"]["scripts"]),
             "measures": tokenizer_tables.format_measures(report),
@@ -124,11 +177,12 @@ def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
     """Prepare what only a dataset's card shows."""
     counts = chain[0].observed.counts
     configs = card_metadata.dataset_configs(chain[0])
+    rows = [
+        [escape(name), f"{counts['languages'][name]:,}", escape(", ".join(card_metadata.splits_of(chain[0], name)))]
+        for name in configs
+    ]
     return {
-        "rows_by_language": [
-            (name, f"{counts['languages'][name]:,}", ", ".join(card_metadata.splits_of(chain[0], name)))
-            for name in configs
-        ],
+        "rows_by_language": format_table(["config", "rows", "splits"], rows),
         "embedding_dim": counts.get("embedding_dim"),
         "pre_dense_dim": counts.get("pre_dense_dim"),
         "is_parallel": "teacher_text" in counts.get("columns", ()),
@@ -138,11 +192,12 @@ def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
 
 
 def _recorded_languages(chain: Sequence[Provenance]) -> list[str]:
-    """Return the languages of the nearest step that read a corpus."""
-    return list(next((found for record in chain if (found := lineage.languages_of(record))), ()))
+    """Return the languages of the nearest step that read a corpus, as far as a corpus names them by their codes."""
+    found = next((found for record in chain if (found := lineage.languages_of(record))), ())
+    return list(filter(_LANGUAGE.fullmatch, found))
 
 
-def _render(template: str, values: dict[str, Any]) -> str:
+def _render(template: str, values: Mapping[str, Any]) -> str:
     """Fill a template in which every name has to be given."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,

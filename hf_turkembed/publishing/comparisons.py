@@ -1,7 +1,7 @@
-"""What the loaders gave, compared: each comparison is a check with its number and its verdict."""
+"""What was found, compared with what was expected: each comparison is a check with its number and its verdict."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ _OPTIONAL_COLUMNS = {"pre_dense", "teacher_text"}
 _LOWEST_COSINE = 0.99999
 _NORM_TOLERANCE = 1e-5
 _HIDDEN_TOLERANCE = 1e-5
+# Snippets load a model in its own precision, which may be bfloat16.
+_LOWEST_SNIPPET_COSINE = 0.999
+_SNIPPET_NORM_TOLERANCE = 1e-2
+_SHOWN_FAULTS = 5
 # Stored vectors are float16, whose rounding moves the norm of a unit vector by less than this.
 _STORED_NORM_TOLERANCE = 5e-3
 
@@ -30,6 +34,16 @@ class Check:
     passed: bool
     # What was found, and for a failure what was expected.
     detail: str
+
+
+def check_faults(name: str, faults: Iterable[str]) -> Check:
+    """Make a check of what is wrong, each fault said in words; what cannot be read is a fault as well."""
+    try:
+        found = list(faults)
+    except (ValueError, OSError) as error:
+        found = [" ".join(str(error).split())]
+    more = f"; and {len(found) - _SHOWN_FAULTS} more" if len(found) > _SHOWN_FAULTS else ""
+    return Check(name=name, passed=not found, detail="; ".join(found[:_SHOWN_FAULTS]) + more or "as expected")
 
 
 def compare_models(without: Arrays, with_package: Arrays, widths: Sequence[int]) -> list[Check]:
@@ -61,18 +75,37 @@ def compare_models(without: Arrays, with_package: Arrays, widths: Sequence[int])
         refused = str(arrays["refused"])
         detail = refused or "a width that was not trained was accepted, expected a ValueError"
         checks.append(Check(name=f"{name} refuses an untrained width", passed=bool(refused), detail=detail))
+    return [*checks, *_check_vocabulary(with_package), _check_rows(with_package)]
+
+
+def check_snippets(arrays: Arrays) -> list[Check]:
+    """Check what the snippets of a card gave, see `loader_probe.run_snippets`.
+
+    Args:
+        arrays: What the probes gave; `snippet.<number>` is empty where a snippet gives no sentence embeddings.
+
+    Returns:
+        One check a snippet: unit norm, and agreement with the other snippets.
+    """
+    found = {key: arrays[key] for key in sorted(arrays) if key.startswith("snippet.")}
+    # The last is farthest from sentence-transformers, whose own defaults enter into its snippet.
+    reference = next((vectors for vectors in reversed(found.values()) if vectors.size), None)
+    checks = []
+    for key, vectors in found.items():
+        name = f"{key.replace('.', ' ')} runs"
+        if reference is None or not vectors.size:
+            checks.append(Check(name=name, passed=True, detail="it ran, and gives no embeddings"))
+            continue
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        unit = _check_norms(name, norms, _SNIPPET_NORM_TOLERANCE)
+        same = _check_cosine(name, vectors, reference, _LOWEST_SNIPPET_COSINE)
+        checks.append(same if unit.passed else unit)
     return checks
 
 
 def check_tokenizer(arrays: Arrays) -> list[Check]:
     """Check what the probe of a tokenizer measured, see `loader_probe.probe_tokenizer`."""
-    length, entries, highest = (int(size) for size in arrays["sizes"])
-    sizes = f"len is {length}, get_vocab has {entries}, the highest id + 1 is {highest}"
-    return [
-        Check(name="dense ids", value=float(length), passed=length == entries == highest, detail=sizes),
-        _check_share("begins and ends with its special tokens", arrays["framed"]),
-        _check_share("restores text", arrays["restored"]),
-    ]
+    return [*_check_vocabulary(arrays), _check_share("restores text", arrays["restored"])]
 
 
 def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, Any]) -> list[Check]:
@@ -95,6 +128,24 @@ def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, 
     return [*checks, Check(name="rows", value=float(total), passed=same, detail=detail)]
 
 
+def _check_vocabulary(arrays: Arrays) -> list[Check]:
+    """Check ids, special tokens and Turkish letters of a tokenizer, alone or beside its model."""
+    length, entries, highest = (int(size) for size in arrays["sizes"])
+    sizes = f"len is {length}, get_vocab has {entries}, the highest id + 1 is {highest}"
+    return [
+        Check(name="dense ids", value=float(length), passed=length == entries == highest, detail=sizes),
+        _check_share("begins and ends with its special tokens", arrays["framed"]),
+        _check_share("no unknown token in Turkish", arrays["known"]),
+    ]
+
+
+def _check_rows(arrays: Arrays) -> Check:
+    """Check that every token that text can give has a row in the embedding table."""
+    needed, rows = (int(size) for size in arrays["rows"])
+    detail = f"text gives ids below {needed}, the table has {rows} rows"
+    return Check(name="every token has a row", value=float(rows), passed=needed <= rows, detail=detail)
+
+
 def _check_config(config: str, facts: Mapping[str, Any], counts: Mapping[str, Any]) -> Check:
     """Check columns, type and width of the vectors, and that a config holds its own language alone."""
     expected = {
@@ -107,7 +158,7 @@ def _check_config(config: str, facts: Mapping[str, Any], counts: Mapping[str, An
     return Check(name=f"{config} columns", passed=passed, detail=f"found {facts}, expected {expected}")
 
 
-def _check_cosine(name: str, left: NDArray[Any], right: NDArray[Any]) -> Check:
+def _check_cosine(name: str, left: NDArray[Any], right: NDArray[Any], least: float = _LOWEST_COSINE) -> Check:
     """Check that the rows of two arrays point the same way."""
     if left.shape != right.shape:
         return Check(name=name, passed=False, detail=f"shapes {left.shape} and {right.shape} differ")
@@ -115,8 +166,7 @@ def _check_cosine(name: str, left: NDArray[Any], right: NDArray[Any]) -> Check:
     with np.errstate(invalid="ignore"):
         cosines = np.sum(left * right, axis=1) / (np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1))
     lowest = float(np.min(cosines))
-    detail = f"lowest cosine {lowest:.8f}, at least {_LOWEST_COSINE}"
-    return _check_number(name, lowest, lowest >= _LOWEST_COSINE, detail)
+    return _check_number(name, lowest, lowest >= least, f"lowest cosine {lowest:.8f}, at least {least}")
 
 
 def _check_unit(name: str, vectors: NDArray[Any]) -> Check:

@@ -1,11 +1,11 @@
 """How a folder was made, as card sections: the table of its chain, its description, its limits, its citations."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import (
+    escape,
+    format_code,
     format_name,
     format_seconds,
     format_settings,
@@ -72,9 +72,11 @@ def format_versions(record: Provenance) -> str:
     """Name the versions that wrote a folder."""
     packages = record.observed.packages
     named = [
-        f"{name} {packages[name]}" for name in ("sentence-transformers", "transformers", "torch") if name in packages
+        f"{name} {escape(packages[name])}"
+        for name in ("sentence-transformers", "transformers", "torch")
+        if name in packages
     ]
-    return ", ".join([f"hf_turkembed {record.identity.code}", *named])
+    return ", ".join([f"hf_turkembed {escape(record.identity.code)}", *named])
 
 
 def describe(chain: Sequence[Provenance]) -> str:
@@ -101,7 +103,7 @@ def describe(chain: Sequence[Provenance]) -> str:
         made.append(f"distilled from {teacher}")
     if stages := [_step_name(r) for r in lineage.order_chain(chain) if r.identity.step == "finetune"]:
         base = lineage.find_base_model(chain)
-        origin = "" if made or base is None else f" from `{format_name(base.name)}`"
+        origin = "" if made or base is None else f" from {format_code(format_name(base.name))}"
         made.append(f"fine-tuned{origin} ({', '.join(stages)})")
     return f"A sentence encoder of up to {width} dimensions, {', then '.join(made)}."
 
@@ -114,8 +116,39 @@ def describe_widths(widths: Sequence[int]) -> str:
     return f"{whole}. Its first {format_value(widths[1:])} are embeddings too, once they are normalised again."
 
 
-def model_limits(folder: Path, chain: Sequence[Provenance]) -> list[str]:
-    """State the limits of a published model that its records and its config.json hold."""
+def describe_use(chain: Sequence[Provenance], kind: lineage.RepoKind, languages: Sequence[str]) -> str:
+    """Say what a published folder is meant for."""
+    if lineage.is_made_up(chain):
+        return "Tests of the pipeline that made it, and nothing else."
+    named = f" in {format_value(languages)}" if languages else ""
+    if kind == "tokenizer":
+        return f"Cutting text{named} into the tokens of a model that was made around this tokenizer."
+    if kind == "dataset":
+        return (
+            f"Training a smaller encoder towards {_name(chain[0], 'teacher')} without running it again. The texts are "
+            "those of the corpus named below, under its terms."
+        )
+    return (
+        f"Sentence embeddings of text{named}, compared by cosine: similarity, search, clustering, finding duplicates, "
+        "and as features of a classifier. Measure it on data of your own before you rely on it."
+    )
+
+
+def describe_training_rows(chain: Sequence[Provenance]) -> str | None:
+    """Say how many texts of each language a student was distilled on, or None where no record counts them."""
+    embed = lineage.find_step(chain, "embed")
+    if embed is None or chain[0].identity.step == "embed":
+        return None
+    splits = embed.observed.counts.get("splits") or {"train": embed.observed.counts.get("languages", {})}
+    rows = splits.get("train", {})
+    if not rows:
+        return None
+    named = ", ".join(f"{escape(language)} {format_value(count)}" for language, count in rows.items())
+    return f"Texts whose vectors the distillation read, by language: {named}."
+
+
+def model_limits(chain: Sequence[Provenance]) -> list[str]:
+    """State the limits of a published model that its records hold."""
     widths = format_value(lineage.trained_widths(chain[0]))
     limits = [f"Trained widths: {widths}. AutoModel refuses any other."]
     if clone := lineage.find_step(chain, "clone"):
@@ -126,8 +159,6 @@ def model_limits(folder: Path, chain: Sequence[Provenance]) -> list[str]:
             limits.append(f"Training in {_step_name(record)} saw at most the first {length:,} tokens of a text.")
     if chain[0].identity.step == "clone":
         limits.append("The network has not been trained since its vocabulary changed: expect less than its teacher.")
-    if read_json(folder / "config.json").get("model_type") == "gemma3_text":
-        limits.append("Activations of Gemma 3 overflow float16, which gives NaN; load it in bfloat16 or float32.")
     return limits
 
 
@@ -143,7 +174,7 @@ def tokenizer_limits(chain: Sequence[Provenance]) -> list[str]:
 def dataset_limits(chain: Sequence[Provenance]) -> list[str]:
     """State the limits of published teacher vectors."""
     recipe = chain[0].identity.recipe
-    prompt = "no prompt" if recipe.get("prompt") is None else f"the prompt `{recipe['prompt']}`"
+    prompt = "no prompt" if recipe.get("prompt") is None else f"the prompt {format_code(recipe['prompt'])}"
     return [
         f"The vectors hold what {_name(chain[0], 'teacher')} makes of a text with {prompt}, its mistakes included.",
         f"The teacher read at most {recipe['max_length']:,} of its tokens of a text; the text itself is whole.",
@@ -165,7 +196,7 @@ def format_fertility(chain: Sequence[Provenance]) -> str | None:
     header = ["language", "before", "after", "tokens", *(["cosine with the teacher, untrained"] if agreement else [])]
     rows = [
         [
-            row["language"],
+            escape(row["language"]),
             f"{row['before']['tokens_per_word']:.3f}",
             f"{row['after']['tokens_per_word']:.3f}",
             f"{100 * row['change']:+.1f} %",
@@ -182,7 +213,7 @@ def describe_rows(chain: Sequence[Provenance]) -> str | None:
     rows = record.observed.counts.get("reconstruction") if record else None
     if record is None or rows is None:
         return None
-    name = record.identity.recipe.get("initialization", "mean").replace("_", " ")
+    name = escape(record.identity.recipe.get("initialization", "mean").replace("_", " "))
     text = (
         f"Rows of new tokens started as the {name} of the rows of their pieces"
         if name != "random"
@@ -196,7 +227,7 @@ def describe_rows(chain: Sequence[Provenance]) -> str | None:
         low, high = min(agreement, key=agreement.__getitem__), max(agreement, key=agreement.__getitem__)
         text += (
             " Before any training, embeddings of held-out sentences had a mean cosine with the teacher's of "
-            f"{agreement[low]:.3f} ({low}) to {agreement[high]:.3f} ({high})."
+            f"{agreement[low]:.3f} ({escape(low)}) to {agreement[high]:.3f} ({escape(high)})."
         )
     return text
 
@@ -211,7 +242,8 @@ def describe_distillation(chain: Sequence[Provenance]) -> str | None:
     low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
     return (
         "On rows that were kept from training, embeddings at the end of distillation had a mean cosine with the "
-        f"teacher's of {cosines[low]:.3f} ({low}) to {cosines[high]:.3f} ({high}), over {len(cosines)} languages."
+        f"teacher's of {cosines[low]:.3f} ({escape(low)}) to {cosines[high]:.3f} ({escape(high)}), over {len(cosines)}"
+        " languages."
     )
 
 
@@ -236,12 +268,12 @@ def papers(chain: Sequence[Provenance]) -> list[str]:
 def _step_name(record: Provenance) -> str:
     """Name a step, with its stage."""
     step = record.identity.step
-    return f"`{step}-{lineage.stage_name(record)}`" if step == "finetune" else f"`{step}`"
+    return format_code(f"{step}-{lineage.stage_name(record)}" if step == "finetune" else step)
 
 
 def _name(record: Provenance, role: str) -> str:
     """Name the input of a record in running text."""
-    return f"`{format_name(record.identity.input(role).name)}`"
+    return format_code(format_name(record.identity.input(role).name))
 
 
 def _format_inputs(inputs: Sequence[Input]) -> str:
@@ -253,7 +285,7 @@ def _format_inputs(inputs: Sequence[Input]) -> str:
         role: ", ".join(map(format_source, group)) if len(group) <= _NAMED_SOURCES else f"{len(group)} sources"
         for role, group in groups.items()
     }
-    return "; ".join(f"{_ROLE_NAMES.get(role, role)}: {sources}" for role, sources in named.items())
+    return "; ".join(f"{_ROLE_NAMES.get(role, escape(role))}: {sources}" for role, sources in named.items())
 
 
 def _format_recipe(record: Provenance) -> str:
@@ -286,7 +318,7 @@ def _format_time(record: Provenance) -> str:
 def _format_machine(record: Provenance) -> str:
     """Write processors, memory and accelerators."""
     hardware = record.observed.hardware
-    parts = list(hardware.get("accelerators", ()))
+    parts = [escape(name) for name in hardware.get("accelerators", ())]
     if "cpus" in hardware:
         parts.append(f"{hardware['cpus']} CPU cores")
     if "memory_gib" in hardware:

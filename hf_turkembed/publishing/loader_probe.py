@@ -30,6 +30,8 @@ SENTENCES = (
     "Сегодня очень хорошая погода.",
     "今日はとても天気がいいです。",
 )
+# How many of them are Turkish.
+_TURKISH = 8
 # Rows of each config of a dataset that are looked at.
 _SAMPLE_ROWS = 256
 
@@ -57,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")], default=[])
     parser.add_argument("--configs", type=lambda text: text.split(","), default=[])
     parser.add_argument("--with-package", action="store_true")
+    # A JSON list of code, each piece as a card shows it.
+    parser.add_argument("--snippets", type=Path)
     options = parser.parse_args(arguments)
     own_folder = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != own_folder]
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.meta_path.insert(0, _PackageBlocker())
     socket.socket.connect = _refuse_network  # type: ignore[assignment,method-assign]
     results = _PROBES[options.kind](options)
+    if options.snippets:
+        results |= run_snippets(json.loads(options.snippets.read_text(encoding="utf-8")))
     if not options.with_package and _PACKAGE in sys.modules:
         raise RuntimeError(f"{_PACKAGE} was imported by a loader that has to work without it.")
     np.savez(options.output, **results)
@@ -74,12 +80,33 @@ def _refuse_network(connection: socket.socket, address: Any) -> None:
     raise ConnectionRefusedError(f"a loader tried to reach {address!r}; the probe runs with the network off.")
 
 
+def run_snippets(snippets: dict[str, str]) -> dict[str, Any]:
+    """Run the snippets of a card, in a folder from which the repo's name leads to it.
+
+    Args:
+        snippets: Code by number.
+
+    Returns:
+        `snippet.<number>`, the sentence embeddings that it leaves under `embeddings`; empty if it leaves none.
+    """
+    results = {}
+    for number, code in snippets.items():
+        names: dict[str, Any] = {}
+        exec(compile(code, f"<snippet {number} of the card>", "exec"), names)
+        embeddings = names.get("embeddings", np.empty((0, 0)))
+        if hasattr(embeddings, "detach"):
+            embeddings = embeddings.detach().float().numpy()
+        results[f"snippet.{number}"] = np.asarray(embeddings)
+    return results
+
+
 def probe_model(options: argparse.Namespace) -> dict[str, Any]:
     """Encode the sentences through AutoModel and, where our package is not there, the other loaders as well.
 
     Returns:
         `auto.<width>` and `plain.<width>` of shape (sentences, width); `hidden` and `native` of shape (tokens, hidden
-        size), real tokens only; `refused`, the message for a width that was not trained, empty if it was taken.
+        size), real tokens only; `refused`, the message for a width that was not trained, empty if it was taken; with
+        our package also what `_describe_tokenizer` gives, and `rows`: how many the table needs, and has.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -97,13 +124,18 @@ def probe_model(options: argparse.Namespace) -> dict[str, Any]:
 
     with torch.inference_mode():
         for width in options.widths:
-            output = load(truncate_dim=width, **trust)(**batch)
+            model = load(truncate_dim=width, **trust)
+            output = model(**batch)
             results[f"auto.{width}"] = output.pooler_output.numpy()
         results["hidden"] = output.last_hidden_state[real].numpy()
         if not options.with_package:
             results["native"] = load()(**batch).last_hidden_state[real].numpy()
     results["refused"] = np.array(_refusal(lambda width: load(truncate_dim=width, **trust), options.widths))
-    return results if options.with_package else {**results, **_encode_plainly(options)}
+    if not options.with_package:
+        return {**results, **_encode_plainly(options)}
+    needed = 1 + max(tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False).values())
+    rows = len(model.get_input_embeddings().weight)
+    return {**results, **_describe_tokenizer(tokenizer), "rows": np.array([needed, rows])}
 
 
 def _encode_plainly(options: argparse.Namespace) -> dict[str, Any]:
@@ -134,7 +166,11 @@ def probe_tokenizer(options: argparse.Namespace) -> dict[str, Any]:
     """Load the tokenizer and measure what a model built on it relies on."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(options.folder)
+    return _describe_tokenizer(AutoTokenizer.from_pretrained(options.folder))
+
+
+def _describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
+    """Measure the ids of a tokenizer, and what it makes of the sentences."""
     vocabulary = tokenizer.get_vocab()
     ids = [tokenizer(sentence).input_ids for sentence in SENTENCES]
     restored = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
@@ -142,6 +178,9 @@ def probe_tokenizer(options: argparse.Namespace) -> dict[str, Any]:
     last = tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
     return {
         "sizes": np.array([len(tokenizer), len(vocabulary), max(vocabulary.values()) + 1]),
+        "known": np.array(
+            [tokenizer.unk_token_id is None or tokenizer.unk_token_id not in row for row in ids[:_TURKISH]]
+        ),
         "framed": np.array([row[0] == first and row[-1] == last for row in ids]),
         "restored": np.array([text == sentence for text, sentence in zip(restored, SENTENCES, strict=True)]),
     }

@@ -8,12 +8,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from huggingface_hub import ModelCard
+
+from hf_turkembed import record as records
+from hf_turkembed import score_figure, score_tables
 from hf_turkembed.json_files import read_json
+from hf_turkembed.publishing import eval_results, licences
+from hf_turkembed.publishing.card_metadata import CARD_FILE
 from hf_turkembed.scores import ScoreReport, write_scores
 
 logger = logging.getLogger(__name__)
 
-CARD_FILE = "README.md"
 # What every file of a model class imports.
 _SHARED_CODE = "modeling_matryoshka.py"
 # Formats that run code when they are read, and what training leaves beside a model.
@@ -24,17 +29,20 @@ _FORBIDDEN_NAMES = re.compile(
 # Files that nothing rewrites in place, so that a hard link is safe; they are the large ones.
 _LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
 _TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
+# The one hidden folder that the Hub reads.
+_EVAL_RESULTS = re.compile(r"\.eval_results(/[^/.][^/]*\.yaml)?$")
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 
 
 def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) -> None:
-    """Write the repo that a step's folder becomes: its files, the card, the scores, and the code of its model class.
+    """Write the repo that a step's folder becomes: its files, the card and what it shows, and the model class's code.
 
     Args:
         folder: Output folder of a step; it is not changed.
         staged: New folder; what it holds after an error is to be thrown away.
         card: Text of README.md, which replaces the one sentence-transformers writes.
-        report: Scores of the run, for scores.json; an empty one for no such file.
+        report: Scores of the run, for scores.json and, where the folder's own are among them, a figure and
+            `.eval_results`; an empty one for no such files.
 
     Raises:
         ValueError: If a file must not be published (the message names it), or a text file holds a path of this
@@ -48,9 +56,23 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
         _place(folder / name, staged / name)
     restore_model_code(staged)
     (staged / CARD_FILE).write_text(card, encoding="utf-8")
+    if notice := licences.notice_for(ModelCard(card).data.get("license")):
+        (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
     if report.scores:
-        write_scores(staged, report)
+        _write_scores(folder, staged, report)
     check_texts(staged, _private_paths(folder))
+
+
+def _write_scores(folder: Path, staged: Path, report: ScoreReport) -> None:
+    """Write the scores, and where some are the folder's own what shows them."""
+    write_scores(staged, report)
+    own = score_tables.own_scores(report.scores, records.digest_path(folder))
+    if not own:
+        return
+    score_figure.plot_scores(report, staged / score_figure.SCORES_FIGURE)
+    for name, text in eval_results.format_eval_results(own).items():
+        (staged / name).parent.mkdir(exist_ok=True)
+        (staged / name).write_text(text, encoding="utf-8")
 
 
 def list_files(folder: Path) -> list[str]:
@@ -137,7 +159,9 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
 
 def _refusal(path: Path, name: str, root: Path) -> str | None:
     """Say why a file may not be published, or None if it may."""
-    if any(part.startswith(".") or part == "__pycache__" for part in name.split("/")):
+    if any(part.startswith(".") or part == "__pycache__" for part in name.split("/")) and not _EVAL_RESULTS.match(
+        name
+    ):
         return "is hidden or a cache"
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return "is a link that leads out of the folder"

@@ -1,5 +1,6 @@
-"""Verification: a folder is loaded in every way its card names, in separate processes, and the results compared."""
+"""Verification: what a repo holds and says is checked, then it is loaded in every way its card names, and compared."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import comparisons, lineage
+from hf_turkembed.publishing.card_checks import check_card, read_snippets
 from hf_turkembed.publishing.comparisons import Check
-from hf_turkembed.publishing.staging import CARD_FILE
+from hf_turkembed.publishing.contents import check_contents
 
 _PROBE = Path(__file__).with_name("loader_probe.py")
 # Settings of the caller that would let a probe see more than a fresh machine does.
@@ -27,10 +29,12 @@ _HIDDEN_SETTINGS = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "SENTENCE_TRANSFORME
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What the loaders gave, check by check."""
+    """What was found, check by check."""
 
     kind: lineage.RepoKind
     checks: tuple[Check, ...]
+    # Whether the loaders ran, as they do once the files and the card are as expected.
+    loaded: bool
     # Wall time.
     seconds: float
 
@@ -48,14 +52,17 @@ class Verification:
         return "; ".join(f"{check.name}: {check.detail}" for check in self.checks if not check.passed)
 
 
-def verify_folder(folder: Path) -> Verification:
-    """Load a model, a tokenizer or a dataset offline as its users would, and compare what the loaders give.
+def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
+    """Check what a repo holds and says, then load it offline as its users would, and compare what the loaders give.
 
-    A model is loaded in float32 at every trained width with our package, with the code in the repo, with stock
-    sentence-transformers, and as the native class; the last three in a process that cannot import our package.
+    Nothing of the folder runs before its files, its code, its card and its card's snippets were found to be what this
+    package publishes. Then a model is loaded in float32 at every trained width with our package, with the code in the
+    repo, with stock sentence-transformers, and as the native class; the last three in a process that cannot import our
+    package. The snippets of the card run where they say they do.
 
     Args:
         folder: A staged or published repo.
+        repo_id: Name that the card's snippets have to load; None for any one.
 
     Returns:
         The checks, passed or not; a loader that fails is a failed check with its message.
@@ -65,50 +72,54 @@ def verify_folder(folder: Path) -> Verification:
         ValueError: If it holds neither a model, nor a tokenizer, nor a dataset.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected the output of a step or a repo made from one.")
+        raise FileNotFoundError(
+            f"{folder}: no such folder; expected a repo that `publish` made, or a download of one."
+        )
     started = time.monotonic()
     kind = lineage.kind_of_folder(folder)
-    check = {"model": _verify_model, "tokenizer": _verify_tokenizer, "dataset": _verify_dataset}[kind]
-    with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
-        checks = check(folder.resolve(), Path(scratch))
-    return Verification(kind=kind, checks=tuple(checks), seconds=round(time.monotonic() - started, 2))
+    checks = [*check_contents(folder, kind), *check_card(folder, kind, repo_id)]
+    loaded = all(check.passed for check in checks)
+    if loaded:
+        load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}[kind]
+        with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
+            checks += load(folder.resolve(), Path(scratch))
+    seconds = round(time.monotonic() - started, 2)
+    return Verification(kind=kind, checks=tuple(checks), loaded=loaded, seconds=seconds)
 
 
-def _verify_model(folder: Path, scratch: Path) -> list[Check]:
+def _load_model(folder: Path, scratch: Path) -> list[Check]:
     """Run both probes of a model side by side and compare them."""
-    widths = read_json(folder / "config.json").get("matryoshka_dims")
-    if not widths:
-        detail = (
-            "config.json has no `matryoshka_dims`; write them with "
-            "`hf_turkembed.modeling.repository.write_matryoshka_code(folder, matryoshka_dims)`"
-        )
-        return [Check(name="trained widths", passed=False, detail=detail)]
+    widths = read_json(folder / "config.json")["matryoshka_dims"]
     options = ["--widths", ",".join(map(str, widths))]
     probes = {"without package": options, "with package": [*options, "--with-package"]}
     arrays, failures = _run_probes("model", folder, scratch, probes)
-    return failures or comparisons.compare_models(arrays["without package"], arrays["with package"], widths)
+    if failures:
+        return failures
+    without, with_package = arrays["without package"], arrays["with package"]
+    checks = comparisons.compare_models(without, with_package, widths)
+    return [*checks, *comparisons.check_snippets({**without, **with_package})]
 
 
-def _verify_tokenizer(folder: Path, scratch: Path) -> list[Check]:
+def _load_tokenizer(folder: Path, scratch: Path) -> list[Check]:
     """Probe a tokenizer."""
     arrays, failures = _run_probes("tokenizer", folder, scratch, {"tokenizer": []})
-    return failures or comparisons.check_tokenizer(arrays["tokenizer"])
+    if failures:
+        return failures
+    return [*comparisons.check_tokenizer(arrays["tokenizer"]), *comparisons.check_snippets(arrays["tokenizer"])]
 
 
-def _verify_dataset(folder: Path, scratch: Path) -> list[Check]:
+def _load_dataset(folder: Path, scratch: Path) -> list[Check]:
     """Probe a dataset, and compare its rows with its record."""
-    if not (folder / CARD_FILE).is_file():
-        detail = f"{CARD_FILE}, which names the configs, is missing; verify the published folder, or publish this one"
-        return [Check(name="configs", passed=False, detail=detail)]
     configs = sorted({path.parent.name for path in folder.glob("data/*/*.parquet")})
     rows = {
         config: sum(pq.read_metadata(path).num_rows for path in (folder / "data" / config).glob("*.parquet"))
         for config in configs
     }
     arrays, failures = _run_probes("dataset", folder, scratch, {"dataset": ["--configs", ",".join(configs)]})
-    has_record = (folder / records.PROVENANCE_FILE).is_file()
-    counts = records.read_provenance(folder).observed.counts if has_record else {}
-    return failures or comparisons.check_dataset(arrays["dataset"], rows, counts)
+    if failures:
+        return failures
+    checks = comparisons.check_dataset(arrays["dataset"], rows, records.read_provenance(folder).observed.counts)
+    return [*checks, *comparisons.check_snippets(arrays["dataset"])]
 
 
 def _run_probes(
@@ -119,7 +130,11 @@ def _run_probes(
     for number, (name, options) in enumerate(probes.items()):
         home = scratch / str(number)
         home.mkdir()
+        snippets = _place_snippets(
+            folder, home, with_package=None if len(probes) == 1 else "--with-package" in options
+        )
         command = [sys.executable, str(_PROBE), kind, str(folder), str(home / "out.npz"), *options]
+        command += ["--snippets", str(snippets)]
         with (home / "log").open("wb") as log:
             running[name] = (
                 home,
@@ -135,6 +150,22 @@ def _run_probes(
             with np.load(home / "out.npz", allow_pickle=False) as archive:
                 arrays[name] = dict(archive)
     return arrays, failures
+
+
+def _place_snippets(folder: Path, home: Path, *, with_package: bool | None) -> Path:
+    """Write the card's snippets that run with our package, without it, or all, beside a link of the repo's name."""
+    name, snippets = read_snippets(folder)
+    link = home / name
+    link.parent.mkdir()
+    link.symlink_to(folder, target_is_directory=True)
+    chosen = {
+        str(number): code
+        for number, code in enumerate(snippets, start=1)
+        if with_package in (None, "import hf_turkembed\n" in code)
+    }
+    path = home / "snippets.json"
+    path.write_text(json.dumps(chosen), encoding="utf-8")
+    return path
 
 
 def _reason(log: Path, code: int) -> str:

@@ -1,15 +1,21 @@
 """A run on disk: folders with the records that the steps write, and the scores of its models."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from score_samples import make_comparison, make_score
 
 from hf_turkembed import record
-from hf_turkembed.record import Identity, Input, Observed, Provenance
+from hf_turkembed.corpus import TextRow
+from hf_turkembed.distillation.vectors import Shard, make_table, remove_checksums, write_shard
+from hf_turkembed.publishing import render_card, stage_folder
+from hf_turkembed.record import Identity, Input, Observed, Provenance, as_plain
 from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
+from hf_turkembed.tokenizer import describe_tokenizer, read_tokenizer
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
@@ -53,7 +59,7 @@ TEACHER_REVISION = "1" * 40
 DATASET_REVISION = "2" * 40
 
 
-def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, price=None):
+def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, price=None, licenses=None):
     identity = Identity(step=step, recipe=recipe, inputs=tuple(inputs), code="0.1.0", seed=7)
     observed = Observed(
         finished="2026-11-21T12:00:00Z",
@@ -63,6 +69,12 @@ def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, p
         hardware=HARDWARE,
         packages=PACKAGES,
         counts=counts,
+        outputs={
+            path.relative_to(folder).as_posix(): record.digest_file(path)
+            for pattern in ("*.safetensors", "*.parquet", "tokenizer.json", "tokenizer_report.json", "id_map.json")
+            for path in sorted(folder.rglob(pattern))
+        },
+        licenses=licenses or {},
         price_per_hour=price,
         cost=None if price is None else round(price * seconds / 3600, 4),
     )
@@ -255,3 +267,88 @@ def report_of(scores_of):
         )
 
     return build
+
+
+STUDENT = Input(role="student", kind="model", name="example/student", revision="1" * 40)
+VECTORS = Input(role="vectors", kind="dataset", name="example/vectors", revision="2" * 40)
+TEACHER = Input(role="teacher", kind="model", name="example/teacher-300m", revision="1" * 40)
+MODEL_RECIPE = {
+    "matryoshka_dims": [32, 16, 8],
+    "epochs": 1,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "max_length": 64,
+    "precision": "float32",
+}
+
+
+def write_tokenizer(folder: Path, gemma: Path) -> None:
+    """Write a byte-fallback tokenizer whose byte tokens are ordinary tokens, so that decoding keeps them."""
+    content = json.loads((gemma / "tokenizer.json").read_text(encoding="utf-8"))
+    content["added_tokens"] = [token for token in content["added_tokens"] if not token["content"].startswith("<0x")]
+    folder.mkdir(parents=True)
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    shutil.copyfile(gemma / "tokenizer_config.json", folder / "tokenizer_config.json")
+    described = as_plain(describe_tokenizer(read_tokenizer(folder / "tokenizer.json"), {}, {}))
+    write_report(folder, {**REPORT, "after": {**REPORT["after"], **described, "inflection": None}})
+    corpus = Input(role="corpus.dataset", kind="dataset", name="example/wikipedia", revision=DATASET_REVISION)
+    recipe = {"source": TEACHER.name, "corpus": CORPUS, "vocab_size": described["vocab_size"], "new_tokens": 0}
+    write_step(folder, "tokenizer", recipe, [replace(TEACHER, role="source"), corpus], {})
+
+
+def write_vectors(folder: Path) -> None:
+    """Write stored vectors as the embed step leaves them: two languages, one of them in two shards."""
+    random = np.random.default_rng(0)
+    for language, index in (("en", 0), ("tr", 0), ("tr", 1)):
+        vectors = random.normal(size=(6, 8)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        texts = [f"{language} {index} {row}" for row in range(6)]
+        shard = Shard(language=language, split="train", index=index, rows=tuple(map(TextRow, texts)))
+        write_shard(folder, shard, make_table(shard, texts, None, [5] * 6, {"embedding": vectors}))
+    remove_checksums(folder)
+    recipe = {"teacher": "t", "corpus": {"languages": ["en", "tr"]}, "max_length": 64, "prompt": None}
+    counts = {"rows": 18, "embedding_dim": 8, "shards": 3, "languages": {"en": 6, "tr": 12}}
+    write_step(folder, "embed", recipe, [TEACHER], counts)
+
+
+@pytest.fixture(scope="session")
+def step_outputs(gemma, tmp_path_factory):
+    """What steps leave of each kind, by kind; to be copied before they are written to."""
+    root = tmp_path_factory.mktemp("outputs")
+    shutil.copytree(gemma, root / "distill")
+    write_step(root / "distill", "distill", MODEL_RECIPE, [STUDENT, VECTORS], {"matryoshka_dims": [32, 16, 8]})
+    write_tokenizer(root / "tokenizer", gemma)
+    write_vectors(root / "embed")
+    return {"model": root / "distill", "tokenizer": root / "tokenizer", "dataset": root / "embed"}
+
+
+@pytest.fixture(scope="session")
+def staged_repos(step_outputs, tmp_path_factory):
+    """Repos of each kind as they are published, by kind; to be copied before they are written to."""
+    root, staged = tmp_path_factory.mktemp("staged"), {}
+    own = record.digest_path(step_outputs["model"])
+    for kind, folder in step_outputs.items():
+        made_up = ScoreDataset(name="{output_dir}/sandbox/sts/test.tsv", digest="3" * 64, synthetic=True)
+        scores = (
+            make_score(
+                model="teacher", model_digest=TEACHER_REVISION, truncate_dim=32, embedding_dim=32, value=0.8125
+            ),
+            make_score(model_digest=own, truncate_dim=32, embedding_dim=32),
+            make_score(model_digest=own, truncate_dim=16, embedding_dim=32, value=0.75),
+            make_score(model_digest=own, suite="sandbox-sts", dataset=made_up, value=0.99, truncate_dim=32),
+        )
+        report = ScoreReport(scores=scores, command="recipes/score.py x.yaml", comparisons=(make_comparison(),))
+        card = render_card(folder, repo_id=f"acme/{kind}", license="mit", languages=["tr"], report=report)
+        staged[kind] = root / kind
+        stage_folder(folder, staged[kind], card=card, report=report)
+    return staged
+
+
+@pytest.fixture
+def repo(staged_repos, tmp_path):
+    """Copy a published repo of a kind, for one test to damage."""
+
+    def copy(kind):
+        return shutil.copytree(staged_repos[kind], tmp_path / kind)
+
+    return copy

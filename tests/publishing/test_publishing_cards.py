@@ -8,15 +8,20 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import DatasetCard, ModelCard
-from score_samples import make_score
+from markdown_it import MarkdownIt
+from score_samples import make_comparison, make_score
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModel, Gemma3TextModel
 
 from hf_turkembed import record
 from hf_turkembed.publishing import cards, render_card
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
-from hf_turkembed.scores import ScoreReport
+from hf_turkembed.scores import ScoreDataset, ScoreReport
 
 GOLDEN = Path(__file__).parent / "golden"
+READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 KINDS = ["finetune-nli", "distill", "clone", "tokenizer", "embed"]
 
 
@@ -30,10 +35,27 @@ def header(text):
     return ModelCard(text).data.to_dict()
 
 
-@pytest.mark.parametrize("name", ["finetune-nli", "tokenizer", "embed"])
+@pytest.mark.parametrize("name", KINDS)
 def test_whole_card_is_as_agreed(hub_run, report_of, name):
     text = render(hub_run / name, report_of(hub_run / name))
     assert text == (GOLDEN / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_failures_that_a_card_names_are_what_happens(hub_run, gemma):
+    text = render(hub_run / "distill")
+    assert all(
+        sign in text for sign in ("`ValueError` about float16", "norm below 1", "`TypeError` about `truncate_dim`")
+    )
+    with pytest.raises(ValueError, match="float16"):
+        AutoModel.from_pretrained(gemma, dtype=torch.float16)
+    with pytest.raises(ValueError, match="matryoshka_dims"):
+        AutoModel.from_pretrained(gemma, truncate_dim=12)
+    with pytest.raises(TypeError, match="truncate_dim"):
+        Gemma3TextModel.from_pretrained(gemma, truncate_dim=16)
+    native = Gemma3TextModel.from_pretrained(gemma)(torch.tensor([[2, 9, 1]]))
+    assert "pooler_output" not in native
+    short = SentenceTransformer(str(gemma), truncate_dim=8, device="cpu").encode(["Kedi uyuyor."])
+    assert np.linalg.norm(short) < 0.9
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -151,6 +173,12 @@ def test_a_language_whose_text_was_unusable_is_not_claimed(hub_run):
     assert "Its corpus held tr; other languages were not measured." in render(hub_run / "tokenizer")
 
 
+@pytest.mark.parametrize("language", ["turkish", "", "tr\nen", "<b>"])
+def test_what_is_no_language_code_is_refused(hub_run, language):
+    with pytest.raises(ValueError, match="expected an ISO 639 code"):
+        render(hub_run / "distill", languages=[language])
+
+
 def test_norwegian_stays_a_text_in_the_header(hub_run):
     assert header(render(hub_run / "distill", languages=["no"]))["language"] == ["no"]
 
@@ -221,6 +249,110 @@ def test_template_with_an_unknown_name_is_refused(monkeypatch):
     monkeypatch.setattr(cards, "_read_template", lambda name: "{{ licence }}")
     with pytest.raises(jinja2.UndefinedError, match="licence"):
         cards._render("model.md.j2", {"license": "gemma"})
+
+
+@pytest.mark.parametrize("name", ["snippet", 'org/a"); import os', "org/na me", "{{ 1 }}/x"])
+def test_name_that_is_none_of_a_repo_never_reaches_a_snippet(hub_run, name):
+    with pytest.raises(ValueError, match=r"(?i)repo.id"):
+        render(hub_run / "distill", repo_id=name)
+
+
+def set_license(folder, **licenses):
+    path = folder / "provenance.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["observed"]["licenses"] = licenses
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_terms_of_the_teacher_go_along_to_everything_made_from_it(hub_run):
+    set_license(hub_run / "clone", teacher="gemma")
+    for name in ("clone", "distill", "finetune-nli"):
+        text = render(hub_run / name, license=None)
+        assert header(text)["license"] == "gemma"
+        assert "`example/teacher-300m` under `gemma`." in text and "https://ai.google.dev/gemma/terms" in text
+        with pytest.raises(ValueError, match=r"'apache-2.0', but example/teacher-300m is under 'gemma'"):
+            render(hub_run / name, license="apache-2.0")
+
+
+def test_terms_that_do_not_bind_leave_the_choice(hub_run):
+    set_license(hub_run / "clone", teacher="apache-2.0")
+    assert header(render(hub_run / "distill", license="mit"))["license"] == "mit"
+    assert "license" not in header(render(hub_run / "distill", license=None))
+
+
+@pytest.mark.parametrize("license", ["Apache 2.0", "", "mit\ntags: [x]", "`mit`"])
+def test_what_is_no_licence_id_is_refused(hub_run, license):
+    with pytest.raises(ValueError, match="expected a licence id of the Hub"):
+        render(hub_run / "distill", license=license)
+
+
+def test_a_record_with_a_number_that_is_not_finite_is_refused(hub_run):
+    path = hub_run / "distill" / "provenance.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.08125", "NaN"), encoding="utf-8")
+    with pytest.raises(ValueError, match="it holds NaN"):
+        render(hub_run / "distill")
+
+
+HOSTILE = (
+    "ığüşöç İIŞĞ",
+    "**kalın** _eğik_ `kod` ``a`b``",
+    "<script>alert(1)</script> <b> &lt; <!-- x",
+    "{{ 7 * 7 }} {% raw %} {# x #}",
+    "[metin](https://evil.example) ![x](y.png)",
+    "a|b \\| c",
+    "satır\n\n## Başlık\n\n- madde",
+    "---\nlicense: mit\n---",
+    "```python\nprint(1)\n```",
+)
+
+
+def texts_of(card):
+    """Collect what a reader of a card sees, and every kind of markup in it."""
+    body = card.partition("\n---\n")[2]
+    inline = [token for token in READER.parse(body) if token.type == "inline"]
+    kinds = {token.type for token in READER.parse(body)} | {child.type for token in inline for child in token.children}
+    lines = ["".join(child.content for child in token.children) for token in inline]
+    headings = [token.markup for token in READER.parse(body) if token.type == "heading_open"]
+    code = [token.content for token in READER.parse(body) if token.type == "fence"]
+    links = {child.attrs["href"] for token in inline for child in token.children if child.type == "link_open"}
+    return lines, kinds, headings, code, links
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("name", KINDS)
+def test_texts_of_the_records_stand_in_a_card_as_they_are(hub_run, name, text):
+    folder = hub_run / name
+    plain = make_report(folder, "plain")
+    expected = texts_of(render(folder, plain))
+    for path in hub_run.glob("*/provenance.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["observed"]["hardware"]["accelerators"] = [text]
+        content["observed"]["packages"]["torch"] = text
+        path.write_text(json.dumps(content), encoding="utf-8")
+    report = make_report(folder, text)
+    card = render(folder, report)
+    lines, kinds, headings, code, links = texts_of(card)
+    shown = " ".join(text.split())
+    assert any(shown in line for line in lines)
+    if "model-index" in header(card):
+        assert header(card)["model-index"][0]["results"][0]["dataset"]["type"] == text
+        assert sum(shown in line for line in lines) > 8
+    assert (kinds | {"code_inline"}) <= expected[1] | {"code_inline", "text"}
+    assert (headings, code, links) == expected[2:]
+
+
+def make_report(folder, text):
+    """Build a report in which every text is the given one."""
+    own = record.digest_path(folder)
+    dataset = ScoreDataset(name=text, revision="2" * 40, config=text, split=text)
+    shared = {"suite": text, "dataset": dataset, "metric": text, "prompt": text, "pooling": text, "precision": text}
+    scores = (
+        make_score(model=f"{text} teacher", model_digest="1" * 64, **shared),
+        make_score(model=text, model_digest=own, **shared),
+        make_score(model=text, model_digest=own, truncate_dim=32, value=None, interval=None, missing=text, **shared),
+    )
+    compared = (make_comparison(model=text, baseline=f"{text} teacher", suite=text, metric=text),)
+    return ScoreReport(scores=scores, command=text, comparisons=compared)
 
 
 def test_cell_that_holds_a_bar_stays_one_cell(hub_run):

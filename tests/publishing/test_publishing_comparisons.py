@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from hf_turkembed.publishing.comparisons import check_dataset, check_tokenizer, compare_models
+from hf_turkembed.publishing.comparisons import check_dataset, check_snippets, check_tokenizer, compare_models
 
 WIDTHS = [8, 4]
+VOCABULARY = {"sizes": np.array([300, 300, 300]), "framed": np.array([True]), "known": np.array([True])}
 
 
 def unit(vectors):
@@ -24,8 +25,8 @@ def probes():
     refused = np.array("`truncate_dim`=5 is not one of the trained")
     ours = {f"auto.{width}": vectors[width].copy() for width in WIDTHS}
     plain = {f"plain.{width}": vectors[width].copy() for width in WIDTHS}
-    with_package = {**ours, "hidden": hidden, "refused": refused}
-    return {**with_package, **plain, "native": hidden.copy()}, dict(with_package)
+    shared = {**ours, "hidden": hidden, "refused": refused}
+    return {**shared, **plain, "native": hidden.copy()}, {**shared, **VOCABULARY, "rows": np.array([299, 300])}
 
 
 def failed(checks):
@@ -34,7 +35,7 @@ def failed(checks):
 
 def test_sound_model_passes_every_check(probes):
     checks = compare_models(*probes, WIDTHS)
-    assert len(checks) == 16
+    assert len(checks) == 20
     assert failed(checks) == []
 
 
@@ -91,11 +92,44 @@ def test_vectors_of_another_width_fail_with_both_shapes(probes):
     [
         ({"sizes": np.array([300, 300, 301])}, "dense ids"),
         ({"framed": np.array([True, False])}, "begins and ends with its special tokens"),
+        ({"known": np.array([True, False])}, "no unknown token in Turkish"),
+        ({"rows": np.array([301, 300])}, "every token has a row"),
+    ],
+)
+def test_model_fails_the_check_that_is_about_its_tokenizer(probes, changes, name):
+    without, with_package = probes
+    assert failed(compare_models(without, {**with_package, **changes}, WIDTHS)) == [name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, []),
+        ({"snippet.1": np.array([[0.0, 1.0]])}, ["snippet 1 runs"]),
+        ({"snippet.1": np.array([[0.5, 0.0]])}, ["snippet 1 runs"]),
+        ({"snippet.1": np.array([[np.nan, 0.0]])}, ["snippet 1 runs"]),
+        ({"snippet.1": np.array([[1.0, 0.0, 0.0]])}, ["snippet 1 runs"]),
+        ({"snippet.2": np.array([[0.0, 1.0]])}, ["snippet 2 runs"]),
+    ],
+)
+def test_snippet_that_gives_other_embeddings_fails(changes, names):
+    sound = {f"snippet.{number}": np.array([[1.0, 0.0]]) for number in (1, 2, 3)} | {"snippet.4": np.empty((0, 0))}
+    checks = check_snippets({**sound, **changes, "auto.8": np.array([[3.0]])})
+    assert len(checks) == 4
+    assert failed(checks) == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"sizes": np.array([300, 300, 301])}, "dense ids"),
+        ({"framed": np.array([True, False])}, "begins and ends with its special tokens"),
+        ({"known": np.array([True, False])}, "no unknown token in Turkish"),
         ({"restored": np.array([False, False])}, "restores text"),
     ],
 )
 def test_tokenizer_fails_the_check_that_is_about_it(changes, name):
-    sound = {"sizes": np.array([300, 300, 300]), "framed": np.array([True]), "restored": np.array([True])}
+    sound = {**VOCABULARY, "restored": np.array([True])}
     assert failed(check_tokenizer(sound)) == []
     assert failed(check_tokenizer({**sound, **changes})) == [name]
 

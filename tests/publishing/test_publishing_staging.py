@@ -64,6 +64,8 @@ def test_card_replaces_the_readme_of_the_folder(folder, tmp_path):
         ("trainer_state.json", "state of training"),
         (".progress.json", "is hidden"),
         (".git/config", "is hidden"),
+        (".eval_results/sts.json", "is hidden"),
+        (".eval_results/.sts.yaml", "is hidden"),
         ("__pycache__/modeling.txt", "is hidden or a cache"),
     ],
 )
@@ -151,6 +153,23 @@ def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
     record.write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
     with pytest.raises(ValueError, match=r"modeling_other\.OtherModel.*write_matryoshka_code"):
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_results_of_an_earlier_version_are_replaced(folder, tmp_path):
+    (folder / ".eval_results").mkdir()
+    (folder / ".eval_results" / "example--sts-tr.yaml").write_text("[]", encoding="utf-8")
+    own = record.digest_path(folder)
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=(make_score(model_digest=own),)))
+    found = (tmp_path / "staged" / ".eval_results" / "example--sts-tr.yaml").read_text(encoding="utf-8")
+    assert "value: 0.78125" in found
+    assert (tmp_path / "staged" / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("license", "stands"), [("gemma", True), ("mit", False)])
+def test_notice_that_a_licence_asks_for_stands_beside_the_model(folder, tmp_path, license, stands):
+    card = f"---\nlicense: {license}\n---\n# card\n"
+    stage_folder(folder, tmp_path / "staged", card=card, report=ScoreReport(scores=()))
+    assert (tmp_path / "staged" / "NOTICE").is_file() == stands
 
 
 def test_missing_folder_is_refused(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hf_turkembed.scores import Score, ScoreReport
 
+SCORES_FIGURE = "scores.png"
 # Inches of one panel.
 _PANEL = (5.0, 3.6)
 

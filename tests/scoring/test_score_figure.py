@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from samples import MATRYOSHKA_DIMS
 
-from hf_turkembed.scoring.plots import plot_scores
+from hf_turkembed.score_figure import plot_scores
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+"""Reports on standard output."""
+
+import json
+from typing import Any
+
+import typer
+
+from hf_turkembed import record
+
+
+def print_json(value: Any) -> None:
+    """Print a report as JSON."""
+    typer.echo(json.dumps(record.as_plain(value), indent=2, ensure_ascii=False, allow_nan=False))

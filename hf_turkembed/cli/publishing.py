@@ -1,0 +1,88 @@
+"""`hf-turkembed publish` and `hf-turkembed card`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hf_turkembed.cli.parameters import Folder, Json, Languages, License, Quiet, RepoId, Scores, Verbose
+from hf_turkembed.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from hf_turkembed.scores import ScoreReport
+
+
+def publish(
+    folder: Folder,
+    repo_id: RepoId,
+    outbox: Annotated[Path | None, typer.Option(help="Root of the local outbox. Default: outbox.")] = None,
+    to_hub: Annotated[bool, typer.Option("--hub", help="Publish to the Hub instead; needs an access token.")] = False,
+    license: License = None,
+    language: Languages = None,
+    scores: Scores = None,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request on the Hub.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create a new Hub repo as private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but the last step.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Render the card of a step's folder, verify it, and publish it to the outbox or the Hub."""
+    if to_hub and outbox is not None:
+        raise ValueError("`--outbox` and `--hub` exclude each other; choose one target.")
+    if (create_pr or private) and not to_hub:
+        raise ValueError("`--create-pr` and `--private` are about the Hub; add `--hub`, or leave them out.")
+    from hf_turkembed.publishing import publish_folder
+
+    if scores is None and (beside := folder.parent / "score").is_dir():
+        raise ValueError(
+            f"{beside} holds scores of the same run, which the card shows and whose requirements have to hold; "
+            f"add `--scores {beside}`."
+        )
+    published = publish_folder(
+        folder,
+        repo_id=repo_id,
+        license=license,
+        languages=language or (),
+        report=_read_report(scores),
+        target="hub" if to_hub else "outbox",
+        outbox=outbox or Path("outbox"),
+        private=private,
+        create_pr=create_pr,
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(published)
+        return
+    if quiet:
+        return
+    for file in published.files:
+        typer.echo(f"{file.sha256}  {file.size:>12}  {file.path}")
+    typer.echo(f"{'would be published to' if dry_run else 'published to'} {published.location}")
+
+
+def card(
+    folder: Folder,
+    repo_id: Annotated[
+        str | None, typer.Option(help="Name of the repo, ORG/NAME. Default: ORG and the folder's name.")
+    ] = None,
+    license: License = None,
+    language: Languages = None,
+    scores: Scores = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the card of a step's folder."""
+    from hf_turkembed.publishing import render_card
+    from hf_turkembed.publishing.hub import check_repo_id
+
+    repo_id = repo_id or f"ORG/{folder.resolve().name}"
+    check_repo_id(repo_id)
+    text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), report=_read_report(scores))
+    typer.echo(text, nl=False)
+
+
+def _read_report(folder: Path | None) -> "ScoreReport":
+    """Read the scores of a folder, or none."""
+    from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
+
+    return ScoreReport(scores=()) if folder is None else read_scores(folder / SCORES_FILE)

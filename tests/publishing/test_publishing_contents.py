@@ -1,0 +1,226 @@
+"""What files and cards hold: a repo damaged in one way fails the check that is about it, and no other."""
+
+import json
+
+import pytest
+import yaml
+from huggingface_hub import metadata_load, metadata_save
+from safetensors.torch import load_file, save_file
+
+from hf_turkembed import record
+from hf_turkembed.json_files import read_json
+from hf_turkembed.publishing import verification, verify_folder
+from hf_turkembed.record import digest_file, write_json
+
+
+@pytest.fixture(autouse=True)
+def no_loaders(monkeypatch):
+    """Loaders are other tests' matter, and must not be reached by a damaged repo."""
+    for name in ("_load_model", "_load_tokenizer", "_load_dataset"):
+        monkeypatch.setattr(verification, name, lambda folder, scratch: [])
+
+
+def edit_json(path, **changes):
+    write_json(path, {**read_json(path), **changes})
+
+
+def edit_text(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def edit_header(folder, **changes):
+    header = {**metadata_load(folder / "README.md"), **changes}
+    metadata_save(folder / "README.md", header)
+
+
+def record_digest(folder, name):
+    """Write the digest of a file into the record, as a step that made the damage would have done."""
+    content = read_json(folder / "provenance.json")
+    content["observed"]["outputs"][name] = digest_file(folder / name)
+    write_json(folder / "provenance.json", content)
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def store_as_bfloat16(folder):
+    path = folder / "model.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    record_digest(folder, path.name)
+
+
+def drop_a_tensor(folder):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["norm.weight"]
+    save_file(tensors, path, {"format": "pt"})
+    record_digest(folder, path.name)
+
+
+def forget_digest(folder, name):
+    content = read_json(folder / "provenance.json")
+    del content["observed"]["outputs"][name]
+    write_json(folder / "provenance.json", content)
+
+
+def misreport(folder, key):
+    report = read_json(folder / "tokenizer_report.json")
+    report["after"][key] += 1
+    write_json(folder / "tokenizer_report.json", report)
+    record_digest(folder, "tokenizer_report.json")
+
+
+def raise_a_score(folder):
+    header = metadata_load(folder / "README.md")
+    header["model-index"][0]["results"][0]["metrics"][0]["value"] += 0.01
+    metadata_save(folder / "README.md", header)
+
+
+def add(folder, name, text=""):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+DAMAGE = {
+    "model": [
+        ("a file of notes", "files", lambda f: add(f, "notes.txt")),
+        ("a hidden file", "files", lambda f: add(f, ".env", "HF_TOKEN=x")),
+        ("a pickle", "files", lambda f: add(f, "pytorch_model.bin")),
+        ("a state of training", "files", lambda f: add(f, "optimizer.json")),
+        ("a table", "files", lambda f: add(f, "data/train.csv")),
+        ("a flipped bit", "digests", lambda f: flip_a_bit(f / "model.safetensors")),
+        ("a flipped bit in a head", "digests", lambda f: flip_a_bit(f / "2_Dense/model.safetensors")),
+        ("another tokenizer", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),
+        ("weights of unknown origin", "digests", lambda f: forget_digest(f, "model.safetensors")),
+        ("a record of nothing", "digests", lambda f: add(f, "provenance.json", "{}")),
+        ("no record", "digests", lambda f: (f / "provenance.json").unlink()),
+        ("no widths", "trained widths", lambda f: edit_json(f / "config.json", matryoshka_dims=None)),
+        ("rising widths", "trained widths", lambda f: edit_json(f / "config.json", matryoshka_dims=[16, 32])),
+        (
+            "code with a comment",
+            "remote code",
+            lambda f: edit_text(f / "modeling_matryoshka.py", "import", "#\nimport"),
+        ),
+        ("more code", "remote code", lambda f: add(f, "modeling_more.py")),
+        ("missing code", "remote code", lambda f: (f / "modeling_matryoshka.py").unlink()),
+        ("a class of others", "remote code", lambda f: edit_json(f / "config.json", auto_map={"AutoModel": "a--b.C"})),
+        ("another width", "weights fit config.json", lambda f: edit_json(f / "config.json", hidden_size=48)),
+        ("another vocabulary", "weights fit config.json", lambda f: edit_json(f / "config.json", vocab_size=64)),
+        ("another head", "weights fit config.json", lambda f: edit_json(f / "3_Dense/config.json", in_features=9)),
+        ("another precision", "weights fit config.json", store_as_bfloat16),
+        ("a missing tensor", "weights fit config.json", drop_a_tensor),
+        ("no card", "card header", lambda f: (f / "README.md").unlink()),
+        ("a misspelt key", "card header", lambda f: edit_header(f, licence="mit")),
+        ("Norwegian read as false", "card header", lambda f: edit_text(f / "README.md", "\n- tr\n", "\n- no\n")),
+        ("a header that is no YAML", "card header", lambda f: edit_text(f / "README.md", "license: ", "license: [")),
+        ("a header that is a list", "card header", lambda f: edit_header(f, license=["mit"])),
+        ("a picture that is not there", "card links", lambda f: (f / "scores.png").unlink()),
+        ("a link out of the repo", "card links", lambda f: add_text(f, "[x](../secret.txt)")),
+        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", "Hava bugün", "Hava dün")),
+        ("one more snippet", "card snippets", lambda f: add_text(f, '```python\nprint("x")\n```')),
+        (
+            "a raised score in a table",
+            "scores in the card",
+            lambda f: edit_text(f / "README.md", "| 0.7812", "| 0.8812"),
+        ),
+        (
+            "one more score",
+            "scores in the card",
+            lambda f: edit_text(f / "README.md", "\n| sts-test", "\n| x |\n| sts-test"),
+        ),
+        (
+            "a raised score of the teacher",
+            "scores in the card",
+            lambda f: edit_text(f / "README.md", "reaches 0.8", "reaches 0.7"),
+        ),
+        ("damaged scores", "scores in the card", lambda f: add(f, "scores.json", "{}")),
+        ("a raised score in the header", "scores as data", raise_a_score),
+        ("a raised score as a result", "scores as data", lambda f: edit_text(f / RESULTS, "0.75", "0.85")),
+        ("missing results", "scores as data", lambda f: (f / RESULTS).unlink()),
+        ("more results", "scores as data", lambda f: add(f, ".eval_results/mteb--sts.yaml", "[]")),
+    ],
+    "tokenizer": [
+        ("weights", "files", lambda f: add(f, "modeling_more.py")),
+        ("another vocabulary", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),
+        ("another size in the report", "tokenizer report", lambda f: misreport(f, "vocab_size")),
+        ("other dead tokens in the report", "tokenizer report", lambda f: misreport(f, "unreachable")),
+        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", "acme/tokenizer", "acme tokenizer")),
+        ("a key of nobody", "card header", lambda f: edit_header(f, tag=["x"])),
+    ],
+    "dataset": [
+        ("a script", "files", lambda f: add(f, "it.py")),
+        ("a lost shard", "digests", lambda f: (f / "data/tr/train-00001.parquet").unlink()),
+        ("another shard", "digests", lambda f: flip_a_bit(f / "data/tr/train-00001.parquet")),
+        ("a language as a flag", "card header", lambda f: edit_header(f, language=[False])),
+        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", '"tr", split', '"en", split')),
+    ],
+}
+RESULTS = ".eval_results/example--sts-tr.yaml"
+CASES = [pytest.param(kind, *case[1:], id=f"{kind}: {case[0]}") for kind, cases in DAMAGE.items() for case in cases]
+
+
+def add_text(folder, text):
+    path = folder / "README.md"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_repo_as_it_is_published_passes_every_check_and_is_loaded(repo, kind):
+    found = verify_folder(repo(kind), repo_id=f"acme/{kind}")
+    assert found.describe_failures() == ""
+    assert found.loaded and found.passed
+
+
+@pytest.mark.parametrize(("kind", "name", "damage"), CASES)
+def test_a_damaged_repo_fails_the_check_that_is_about_it_and_is_not_loaded(repo, kind, name, damage):
+    folder = repo(kind)
+    damage(folder)
+    found = verify_folder(folder)
+    assert [check.name for check in found.checks if not check.passed] == [name], found.describe_failures()
+    assert not found.loaded and not found.passed
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_every_check_has_damage_that_fails_it(repo):
+    for kind, cases in DAMAGE.items():
+        names = {check.name for check in verify_folder(repo(kind)).checks}
+        assert names == {case[1] for case in cases} | (names & {"card links"})
+
+
+def test_snippets_that_load_another_repo_are_found(repo):
+    assert (
+        "they load 'acme/tokenizer', but this is 'example/other'"
+        in verify_folder(repo("tokenizer"), repo_id="example/other").describe_failures()
+    )
+
+
+def test_a_check_that_finds_much_names_the_first_and_counts_the_rest(repo):
+    folder = repo("tokenizer")
+    for number in range(8):
+        add(folder, f"notes-{number}.txt")
+    assert verify_folder(folder).describe_failures().endswith("; and 3 more")
+
+
+def test_results_are_those_of_the_model_index_and_of_the_hub_alone(repo):
+    folder = repo("model")
+    [path] = (folder / ".eval_results").iterdir()
+    listed = metadata_load(folder / "README.md")["model-index"][0]["results"][0]
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == [
+        {
+            "dataset": {"id": "example/sts-tr", "task_id": "default", "revision": "2" * 40},
+            "value": metric["value"],
+            "notes": f"{metric['name']}, split test",
+        }
+        for metric in listed["metrics"]
+    ]
+    assert len(listed["metrics"]) == 2
+
+
+def test_a_model_that_was_scored_under_no_name_of_its_own_shows_nothing(repo, step_outputs):
+    assert record.digest_path(step_outputs["model"]) in (repo("model") / "scores.json").read_text(encoding="utf-8")
+    assert not (repo("tokenizer") / "scores.png").exists()
