@@ -116,8 +116,12 @@ def nli(stages: Mapping[str, Stage]) -> Stage:
 
 
 def sts(stages: Mapping[str, Stage], loss: str = "cosent") -> Stage:
-    """Return the recipe's second stage, perhaps with another loss."""
-    return {**stages["sts"], "tasks": {"sts": {**stages["sts"]["tasks"]["sts"], "loss": loss}}}
+    """Return the recipe's second stage, one epoch of it, perhaps with another loss."""
+    changes = {
+        "tasks": {"sts": {**stages["sts"]["tasks"]["sts"], "loss": loss}},
+        "training": {**stages["sts"]["training"], "num_train_epochs": 1},
+    }
+    return {**stages["sts"], **changes}
 
 
 def both(stages: Mapping[str, Stage]) -> Stage:
