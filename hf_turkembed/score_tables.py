@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 
+from hf_turkembed.benchmark_tables import format_benchmark
 from hf_turkembed.markdown import escape, format_code, format_source, format_table
-from hf_turkembed.scores import Comparison, Resampling, Score, ScoreReport, SeedSpread, Verdict
+from hf_turkembed.scores import Comparison, PublishedScores, Resampling, Score, ScoreReport, SeedSpread, Verdict
 
 
-def format_report(report: ScoreReport) -> str:
-    """Write a whole report, with the command that measures it again."""
-    sections = [("Scores", format_scores(report.scores))]
-    conditions = [f"- {condition}" for condition in format_conditions(report.scores)]
+def format_report(report: ScoreReport, published: Sequence[PublishedScores] = ()) -> str:
+    """Write a whole report, with the command that measures it again.
+
+    Args:
+        report: What a score step leaves.
+        published: Scores of others on its benchmark.
+    """
+    sections = [("Scores", format_scores(report.scores))] if report.scores else []
+    if report.benchmark is not None:
+        sections.append((report.benchmark.name, format_benchmark(report.benchmark, published)))
+    conditions = [f"- {condition}" for condition in format_conditions(report.all_scores)]
     if report.resampling is not None:
         conditions.append(f"- {describe_resampling(report.resampling)}")
     sections.append(("How they were taken", "\n".join(conditions)))
@@ -54,7 +62,7 @@ def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
             escape(score.suite),
             format_code(score.metric),
             str(score.truncate_dim),
-            f"{score.rows:,}",
+            "" if score.rows is None else f"{score.rows:,}",
             _format_dataset(score),
         )
         table.setdefault(key, {})[score.model] = score

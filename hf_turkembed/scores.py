@@ -1,14 +1,14 @@
 """What a score step leaves: scores with their intervals, comparisons, spread over seeds, and the gate's verdicts."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hf_turkembed.record import as_plain, read_versioned, write_json
 
-SCORES_SCHEMA_VERSION = 2
+SCORES_SCHEMA_VERSION = 3
 SCORES_FILE = "scores.json"
 
 
@@ -50,8 +50,8 @@ class Score:
     # Texts were cut to this many tokens; None where the model has no limit.
     max_length: int | None
     precision: str
-    # Pairs or triplets behind the value.
-    rows: int
+    # Pairs or triplets behind the value; None where a benchmark's own runner read them.
+    rows: int | None
     missing: str | None = None
 
     def __post_init__(self) -> None:
@@ -164,6 +164,45 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchmarkMean:
+    """A model's mean over tasks of a benchmark that have a score; tasks without one are not counted as zero."""
+
+    model: str
+    # `tasks` (all of them alike), `categories` (each of them alike), or the name of one category.
+    over: str
+    # None where no task has a score.
+    value: float | None
+    # How many tasks or categories the mean is over, and how many the benchmark has.
+    count: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkReport:
+    """Scores on the tasks of a benchmark, as its own runner measures them, at each model's full width."""
+
+    name: str
+    # The program that ran it, with its version.
+    runner: str
+    # `suite` is the name of the task, `task` its category.
+    scores: tuple[Score, ...]
+    means: tuple[BenchmarkMean, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedScores:
+    """A model's scores on a benchmark as somebody else published them; nothing of it was measured here."""
+
+    model: str
+    # By what they are over, see `BenchmarkMean.over`; at least that of `tasks`.
+    means: Mapping[str, float]
+    # Scores by task; empty where only the mean is known.
+    tasks: Mapping[str, float]
+    # Address of the table.
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreReport:
     """The content of scores.json."""
 
@@ -174,6 +213,12 @@ class ScoreReport:
     comparisons: tuple[Comparison, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    benchmark: BenchmarkReport | None = None
+
+    @property
+    def all_scores(self) -> tuple[Score, ...]:
+        """Scores on suites, then those on the benchmark's tasks."""
+        return (*self.scores, *(() if self.benchmark is None else self.benchmark.scores))
 
     def check_gate(self) -> None:
         """Raise if a requirement is not met.
@@ -210,19 +255,32 @@ def read_scores(path: Path) -> ScoreReport:
         return ScoreReport(
             command=content["command"],
             resampling=None if content["resampling"] is None else Resampling(**content["resampling"]),
-            scores=tuple(
-                Score(**{**_with_interval(entry), "dataset": ScoreDataset(**entry["dataset"])})
-                for entry in content["scores"]
-            ),
+            scores=_read_entries(content["scores"]),
             comparisons=tuple(Comparison(**_with_interval(entry)) for entry in content["comparisons"]),
             seeds=tuple(SeedSpread(**{**entry, "models": tuple(entry["models"])}) for entry in content["seeds"]),
             verdicts=tuple(
                 Verdict(**{**entry, "requirement": Requirement(**entry["requirement"])})
                 for entry in content["verdicts"]
             ),
+            benchmark=_read_benchmark(content["benchmark"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); run the score step again.") from error
+
+
+def _read_entries(entries: Sequence[Mapping[str, Any]]) -> tuple[Score, ...]:
+    """Build scores from their JSON form."""
+    return tuple(Score(**{**_with_interval(entry), "dataset": ScoreDataset(**entry["dataset"])}) for entry in entries)
+
+
+def _read_benchmark(content: Mapping[str, Any] | None) -> BenchmarkReport | None:
+    """Build the report of a benchmark from its JSON form."""
+    if content is None:
+        return None
+    means = tuple(BenchmarkMean(**entry) for entry in content["means"])
+    return BenchmarkReport(
+        name=content["name"], runner=content["runner"], scores=_read_entries(content["scores"]), means=means
+    )
 
 
 def _with_interval(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def clear_errors() -> Iterator[None]:
 def start_logging() -> None:
     """Log to standard error, without the bars that loading a small checkpoint draws."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("httpx2", "sentence_transformers", "accelerate", "datasets"):
+    for name in ("httpx2", "sentence_transformers", "accelerate", "datasets", "mteb"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -266,7 +266,7 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
     if recipe.finetune is not None and "finetune" in steps:
         check_training_data(recipe, recipe.finetune, nothing)
     if recipe.score is not None and "score" in steps:
-        check_gate(recipe.score)
+        check_scoring(recipe.score)
         check_suites(recipe, recipe.score.suites, nothing)
     corpora = [section.corpus for section in (recipe.tokenizer, recipe.embed) if section is not None]
     corpora += [section.heldout for section in (recipe.tokenizer, recipe.clone) if section is not None]
@@ -304,17 +304,21 @@ def check_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig], identity: Id
             read_labelled(recipe, identity, "", suite.data, suite.kind)
 
 
-def check_gate(config: ScoreConfig) -> None:
-    """Check that what the recipe requires of the scores will be measured.
+def check_scoring(config: ScoreConfig) -> None:
+    """Check that what the recipe requires of the scores will be measured, and that TR-MTEB can be run.
 
     Raises:
-        ValueError: If a required metric is none of the suites'.
+        ValueError: If a required metric is none of the suites', or TR-MTEB has no such task or lacks mteb.
     """
+    # `scoring` brings in torch, which the pipeline itself has no other use for.
     if config.require:
-        # It brings in torch, which the pipeline itself has no other use for.
         from hf_turkembed.scoring.gate import check_requirements
 
         check_requirements(config.require, {name: suite.kind for name, suite in config.suites.items()})
+    if config.tr_mteb is not None:
+        from hf_turkembed.scoring.tr_mteb import check_request
+
+        check_request(config.tr_mteb.tasks)
 
 
 def is_there(recipe: Recipe, source: str) -> bool:

@@ -18,11 +18,21 @@ from hf_turkembed.recipe import Recipe, ScoreConfig
 from hf_turkembed.record import Identity
 from hf_turkembed.score_figure import SCORES_FIGURE, plot_scores
 from hf_turkembed.score_tables import format_report
-from hf_turkembed.scores import SCORES_FILE, Resampling, ScoreDataset, ScoreReport, read_scores, write_scores
+from hf_turkembed.scores import (
+    SCORES_FILE,
+    BenchmarkReport,
+    PublishedScores,
+    Resampling,
+    ScoreDataset,
+    ScoreReport,
+    read_scores,
+    write_scores,
+)
 from hf_turkembed.scoring import ScoredModel, Suite, score_models
 from hf_turkembed.scoring.gate import judge
-from hf_turkembed.step import finish_step, open_step
-from inputs import check_gate, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+from hf_turkembed.scoring.tr_mteb import read_published, score_benchmark
+from hf_turkembed.step import finish_step, open_step, step_folder
+from inputs import check_scoring, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
 # An absolute path, or one from home or a folder with dots, in a value that holds more; not what follows a placeholder.
 _PATH_INSIDE = re.compile(r"""(?<![\w}./:-])(?:~|\.{1,2})?/[^\s"',\]}]*""")
@@ -34,7 +44,7 @@ def main() -> None:
     with clear_errors():
         accelerator = start_process_group()
         config: ScoreConfig = recipes.section_of(recipe, "score")
-        check_gate(config)
+        check_scoring(config)
         with open_step(recipe, "score", group=accelerator) as step:
             if step.done:
                 report = read_scores(step.output / SCORES_FILE)
@@ -46,7 +56,7 @@ def main() -> None:
                     finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=(SCORES_FILE,))
         accelerator.end_training()
         if accelerator.is_main_process:
-            sys.stdout.write(format_report(report))
+            sys.stdout.write(format_report(report, published_beside(report)))
         report.check_gate()
 
 
@@ -55,17 +65,18 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
     suites = read_suites(recipe, identity, config)
     folders = {role: fetch(recipe, identity, f"models.{role}", source) for role, source in config.models.items()}
     widths = choose_widths(folders, config.truncate_dims)
+    models = {
+        role: ScoredModel(
+            role=role,
+            digest=_version_of(identity, role),
+            load=partial(load_encoder, folder, config.precision, accelerator.device),
+            truncate_dims=widths[role],
+            precision=config.precision,
+        )
+        for role, folder in folders.items()
+    }
     report = score_models(
-        [
-            ScoredModel(
-                role=role,
-                digest=_version_of(identity, role),
-                load=partial(load_encoder, folder, config.precision, accelerator.device),
-                truncate_dims=widths[role],
-                precision=config.precision,
-            )
-            for role, folder in folders.items()
-        ],
+        list(models.values()),
         suites,
         accelerator,
         batch_size=config.batch_size,
@@ -73,14 +84,51 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
         baseline=config.baseline,
         seed_groups=config.seeds,
     )
-    return replace(report, command=reproduce_command(recipe, identity), verdicts=judge(config.require, report.scores))
+    return replace(
+        report,
+        command=reproduce_command(recipe, identity),
+        verdicts=judge(config.require, report.scores),
+        # mteb knows nothing of process groups: the main process runs it, the others have no more to do.
+        benchmark=run_tr_mteb(recipe, identity, models) if accelerator.is_main_process else None,
+    )
+
+
+def run_tr_mteb(recipe: Recipe, identity: Identity, models: Mapping[str, ScoredModel]) -> BenchmarkReport | None:
+    """Score models on TR-MTEB where the recipe asks for it.
+
+    mteb's results stay in a folder beside those of the steps, so that a run that was cut off, or a later one of the
+    same models, goes on from them.
+    """
+    config: ScoreConfig = recipes.section_of(recipe, "score")
+    if config.tr_mteb is None:
+        return None
+    asked = config.tr_mteb
+    return score_benchmark(
+        [(models[role], _mteb_name(identity, role)) for role in asked.models],
+        asked.tasks,
+        results=step_folder(recipe, "tr_mteb"),
+        batch_size=config.batch_size,
+        datasets=None if asked.datasets is None else recipes.local_path(recipe, asked.datasets),
+    )
+
+
+def _mteb_name(identity: Identity, role: str) -> str:
+    """Return the name under which mteb files a model: its Hub id, or its role for a local one."""
+    found = identity.input(f"models.{role}")
+    return found.name if found.revision else f"local/{role}"
 
 
 def write_report(folder: Path, report: ScoreReport) -> None:
     """Write the scores as JSON, as a table, and as a figure."""
     write_scores(folder, report)
-    (folder / "scores.md").write_text(format_report(report), encoding="utf-8")
-    plot_scores(report, folder / SCORES_FIGURE)
+    (folder / "scores.md").write_text(format_report(report, published_beside(report)), encoding="utf-8")
+    if report.scores:
+        plot_scores(report, folder / SCORES_FIGURE)
+
+
+def published_beside(report: ScoreReport) -> tuple[PublishedScores, ...]:
+    """Return what others published on the benchmark of a report."""
+    return () if report.benchmark is None else read_published()
 
 
 def reproduce_command(recipe: Recipe, identity: Identity) -> str:

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ pytest_plugins = ["hub_server.fixtures"]
 assert "huggingface_hub" not in sys.modules, "`samples` must not import the package"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# mteb makes this folder when it is imported, by default one in the home.
+os.environ["MTEB_CACHE"] = str(Path(tempfile.gettempdir()) / "hf_turkembed-tests-mteb")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from hf_turkembed.scores import (
+    BenchmarkMean,
+    BenchmarkReport,
     Comparison,
     Requirement,
     Resampling,
@@ -53,6 +55,26 @@ def make_comparison(**changes) -> Comparison:
     return replace(comparison, **changes)
 
 
+def make_benchmark() -> BenchmarkReport:
+    """Build scores of two models on two tasks of a benchmark of three, one of them missing."""
+    common = {"metric": "max_ap", "rows": None, "interval": None, "task": "PairClassification"}
+    tasks = {"SnliTr": "example/snli_tr", "MnliTr": "example/mnli_tr"}
+    scores = [
+        make_score(**common, model=model, suite=task, dataset=ScoreDataset(name=name, revision="3" * 40, split="test"))
+        for model in ("student", "teacher")
+        for task, name in tasks.items()
+    ]
+    scores[1] = replace(
+        scores[1], value=None, missing="no such dataset", dataset=ScoreDataset(name=tasks["MnliTr"], split="test")
+    )
+    means = [
+        BenchmarkMean(model=model, over=over, value=0.78125, count=count, total=total)
+        for model, found in (("student", 1), ("teacher", 2))
+        for over, count, total in (("tasks", found, 3), ("PairClassification", found, 2))
+    ]
+    return BenchmarkReport(name="TR-MTEB", runner="mteb 2.26.24", scores=tuple(scores), means=tuple(means))
+
+
 REPORT = ScoreReport(
     scores=(
         make_score(),
@@ -78,4 +100,5 @@ REPORT = ScoreReport(
             passed=False,
         ),
     ),
+    benchmark=make_benchmark(),
 )

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import yaml
 from samples import MATRYOSHKA_DIMS, TEXTS
+from tr_mteb_data import write_datasets
 
 import publish
 import score
@@ -104,6 +105,10 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"require": [{**GATE, "at_least": "base"}]}, "there is no model 'base'"),
         ({"seeds": {"runs": ["student"]}}, "`seeds.runs` needs at least two models"),
         ({"resamples": 10}, "needs at least 1,000"),
+        ({"tr_mteb": {"models": []}}, "`tr_mteb.models` is empty"),
+        ({"tr_mteb": {"models": ["techer"]}}, "there is no model 'techer'"),
+        ({"tr_mteb": {"models": ["teacher"], "datasets": "org/name"}}, "is no local folder"),
+        ({"tr_mteb": {"models": ["teacher"], "tasks": ["STSTR"]}}, "no task 'STSTR'; did you mean 'STSbTR'"),
         ({"truncate_dims": [32, -8]}, r"`truncate_dims` is \[32, -8\]; expected widths of at least 1, each once"),
         ({"truncate_dims": [32, 32]}, "each once"),
         ({"truncate_dims": []}, "each once"),
@@ -168,3 +173,25 @@ def test_a_suite_out_of_reach_is_an_error_that_names_its_key(recipe, monkeypatch
     data = {"source": "org/sts-tr", "columns": ["sentence1", "sentence2", "score"], "split": "test"}
     with pytest.raises(SystemExit, match=r"`suites.stsb.data.source` names the dataset 'org/sts-tr' on the Hub"):
         run(score, monkeypatch, recipe(suites={"stsb": {"kind": "sts", "data": data}}))
+
+
+def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    write_datasets(tmp_path / "benchmark", ["STSbTR"])
+    asked = {"models": ["student"], "tasks": ["STSbTR", "SnliTr"], "datasets": "{data_root}/benchmark"}
+    path = recipe(tr_mteb=asked, suites={})
+    run(score, monkeypatch, path)
+    folder = tmp_path / "run" / "score"
+    report = read_scores(folder / "scores.json")
+    assert report.scores == () and not (folder / "scores.png").exists()
+    assert [(found.suite, found.value is None) for found in report.benchmark.scores] == [
+        ("SnliTr", True),
+        ("STSbTR", False),
+    ]
+    means = {mean.over: mean for mean in report.benchmark.means}
+    assert (means["tasks"].count, means["tasks"].total) == (1, 26)
+    text = capsys.readouterr().out
+    assert "(1 of 26)" in text and "- Missing: SnliTr of student: FileNotFoundError: there is no copy" in text
+    assert "embeddingmagibu-200m (published)" in text
+    assert len(list((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json"))) == 1
+    assert not any(str(tmp_path) in file.read_text() for file in folder.glob("scores.*"))

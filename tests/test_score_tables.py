@@ -16,6 +16,7 @@ def test_a_report_shows_scores_comparisons_seeds_requirements_and_its_command():
         "| g | 2 | 0.5000 | 0.1000 |",
         "**not met**: `spearman_cosine` of `student` on `sts-test` at 64 dimensions is 0.7500, required at least 0.8",
         "    recipes/score.py x.yaml",
+        "## TR-MTEB\n\nRun by mteb",
         "- student: no prompt, pooling `mean`, texts cut to 512 tokens, float32, full width 64",
     ):
         assert part in text

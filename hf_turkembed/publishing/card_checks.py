@@ -138,8 +138,8 @@ def _check_scores(text: str, header: dict[str, Any], folder: Path) -> list[Check
 
 def _own_digest(text: str, report: ScoreReport) -> str:
     """Return the digest of the model whose column a card marks as its own; empty if it marks none."""
-    for digest in dict.fromkeys(score.model_digest for score in report.scores):
-        if f"**{escape(own_scores(report.scores, digest)[0].model)} (this model)**" in text:
+    for digest in dict.fromkeys(score.model_digest for score in report.all_scores):
+        if f"**{escape(own_scores(report.all_scores, digest)[0].model)} (this model)**" in text:
             return digest
     return ""
 
@@ -158,7 +158,7 @@ def _wrong_scores(text: str, report: ScoreReport, digest: str) -> Iterator[str]:
 
 def _wrong_data(header: dict[str, Any], folder: Path, report: ScoreReport, digest: str) -> Iterator[str]:
     """Say where `model-index` and `.eval_results` are not what scores.json holds."""
-    own = own_scores(report.scores, digest)
+    own = own_scores(report.all_scores, digest)
     shown = header.get("model-index") or []
     name = shown[0].get("name", "") if shown and isinstance(shown[0], dict) else ""
     expected = card_metadata.model_index(name, own)

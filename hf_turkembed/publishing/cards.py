@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
+from hf_turkembed import benchmark_tables, score_tables, tokenizer_tables
 from hf_turkembed import record as records
-from hf_turkembed import score_tables, tokenizer_tables
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_table
 from hf_turkembed.publishing import card_metadata, history, licences, lineage
@@ -116,8 +116,8 @@ def _model_values(
     report: ScoreReport,
 ) -> dict[str, Any]:
     """Prepare what only a model's card shows."""
-    digest = records.digest_path(folder) if report.scores else ""
-    own = score_tables.own_scores(report.scores, digest)
+    digest = records.digest_path(folder) if report.all_scores else ""
+    own = score_tables.own_scores(report.all_scores, digest)
     widths = lineage.trained_widths(chain[0])
     limits = history.model_limits(chain)
     if own and (statement := score_tables.teacher_statement(report.scores)):
@@ -136,18 +136,21 @@ def _model_values(
 
 def _score_values(report: ScoreReport, digest: str) -> dict[str, Any]:
     """Prepare what a model's card shows of scores: those of the whole run, if the model's own are among them."""
-    own = score_tables.own_scores(report.scores, digest)
+    own = score_tables.own_scores(report.all_scores, digest)
     shown = report.scores if own else ()
+    benchmark = report.benchmark if own else None
     compared = [comparison for comparison in report.comparisons if own and comparison.model == own[0].model]
     real = [score for score in shown if not score.dataset.synthetic]
     synthetic = [score for score in shown if score.dataset.synthetic]
     return {
         "real_scores": score_tables.format_scores(real, digest) if real else None,
         "synthetic_scores": score_tables.format_scores(synthetic, digest) if synthetic else None,
-        "figure": SCORES_FIGURE if own else None,
+        "figure": SCORES_FIGURE if shown else None,
+        "benchmark": benchmark_tables.format_benchmark(benchmark, digest=digest) if benchmark else None,
+        "benchmark_name": benchmark.name if benchmark else None,
         "comparisons": score_tables.format_comparisons(compared) if compared else None,
         "comparison_count": len(report.comparisons),
-        "conditions": score_tables.format_conditions(shown),
+        "conditions": score_tables.format_conditions(report.all_scores if own else ()),
         "resampling": score_tables.describe_resampling(report.resampling) if own and report.resampling else None,
         "command": format_code(report.command) if own and report.command is not None else None,
     }

@@ -58,7 +58,7 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
     (staged / CARD_FILE).write_text(card, encoding="utf-8")
     if notice := licences.notice_for(ModelCard(card).data.get("license")):
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
-    if report.scores:
+    if report.all_scores:
         _write_scores(folder, staged, report)
     check_texts(staged, _private_paths(folder))
 
@@ -66,10 +66,11 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
 def _write_scores(folder: Path, staged: Path, report: ScoreReport) -> None:
     """Write the scores, and where some are the folder's own what shows them."""
     write_scores(staged, report)
-    own = score_tables.own_scores(report.scores, records.digest_path(folder))
+    own = score_tables.own_scores(report.all_scores, records.digest_path(folder))
     if not own:
         return
-    score_figure.plot_scores(report, staged / score_figure.SCORES_FIGURE)
+    if report.scores:
+        score_figure.plot_scores(report, staged / score_figure.SCORES_FIGURE)
     for name, text in eval_results.format_eval_results(own).items():
         (staged / name).parent.mkdir(exist_ok=True)
         (staged / name).write_text(text, encoding="utf-8")

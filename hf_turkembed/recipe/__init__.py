@@ -15,7 +15,7 @@ from hf_turkembed.recipe.reading import (
     section_of,
     source_kind,
 )
-from hf_turkembed.recipe.scoring import ScoreConfig, SuiteConfig
+from hf_turkembed.recipe.scoring import ScoreConfig, SuiteConfig, TrMtebConfig
 from hf_turkembed.recipe.sources import DataSource, ModelSource, is_local, portable_name, split_revision
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "SuiteConfig",
     "TextTableConfig",
     "TokenizerConfig",
+    "TrMtebConfig",
     "find_sources",
     "is_local",
     "load_recipe",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hf_turkembed.recipe.data import DatasetConfig
-from hf_turkembed.recipe.sources import ModelSource, is_local
+from hf_turkembed.recipe.sources import DataSource, ModelSource, is_local
 from hf_turkembed.scores import Requirement
 
 
@@ -30,6 +30,27 @@ class SuiteConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrMtebConfig:
+    """Models that TR-MTEB scores as well, at their full width; needs the extra `mteb`."""
+
+    # Roles of the section's `models`.
+    models: tuple[str, ...]
+    # Names of tasks; none for all 26.
+    tasks: tuple[str, ...] = ()
+    # Local folder with copies of the datasets as org/name, for machines without a network; None for the Hub.
+    datasets: DataSource | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is a model, and that copies of datasets are local."""
+        if not self.models:
+            raise ValueError("`tr_mteb.models` is empty; name the models to score.")
+        if self.datasets is not None and not is_local(self.datasets):
+            raise ValueError(
+                f"`tr_mteb.datasets` is {self.datasets!r}, which is no local folder; leave it out for the Hub's."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
     """Models, by role, and the suites each of them is scored on at every width."""
 
@@ -47,11 +68,13 @@ class ScoreConfig:
     # Bootstrap resamples for the intervals, and permutations for the comparisons. With 2,000 chance moves a bound by
     # a fifteenth of the score's standard error; more cost little beside encoding with a full-size model.
     resamples: int = 2000
+    tr_mteb: TrMtebConfig | None = None
 
     def __post_init__(self) -> None:
         """Check that only models and suites of this recipe are named."""
         named = [*(role for roles in self.seeds.values() for role in roles)]
         named += [role for entry in self.require for role in (entry.model, entry.at_least) if role is not None]
+        named += [] if self.tr_mteb is None else self.tr_mteb.models
         for role in [*named, *([] if self.baseline is None else [self.baseline])]:
             if role not in self.models:
                 raise ValueError(f"there is no model {role!r} among `models`, which has {', '.join(self.models)}.")

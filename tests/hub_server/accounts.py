@@ -30,6 +30,8 @@ ACCOUNTS = {
     "hf_colleague": Account("colleague", organizations=(ORGANIZATION,)),
     "hf_reader": Account("reader", role="read", organizations=(ORGANIZATION,)),
     "hf_stranger": Account("stranger"),
+    # The owner of a benchmark's datasets.
+    "hf_trmteb": Account("trmteb"),
 }
 
 

@@ -1,16 +1,20 @@
 """What files and cards hold: a repo damaged in one way fails the check that is about it, and no other."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 from huggingface_hub import metadata_load, metadata_save
 from safetensors.torch import load_file, save_file
+from score_samples import make_benchmark
 
 from hf_turkembed import record
 from hf_turkembed.json_files import read_json
-from hf_turkembed.publishing import verification, verify_folder
+from hf_turkembed.publishing import render_card, stage_folder, verification, verify_folder
+from hf_turkembed.publishing.card_checks import check_card
 from hf_turkembed.record import digest_file, write_json
+from hf_turkembed.scores import ScoreReport
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +228,23 @@ def test_results_are_those_of_the_model_index_and_of_the_hub_alone(repo):
 def test_a_model_that_was_scored_under_no_name_of_its_own_shows_nothing(repo, step_outputs):
     assert record.digest_path(step_outputs["model"]) in (repo("model") / "scores.json").read_text(encoding="utf-8")
     assert not (repo("tokenizer") / "scores.png").exists()
+
+
+def test_scores_on_a_benchmark_stand_in_the_card_and_are_held_against_their_file(step_outputs, tmp_path):
+    own = record.digest_path(step_outputs["model"])
+    benchmark = make_benchmark()
+    scores = [replace(s, model_digest=own if s.model == "student" else s.model_digest) for s in benchmark.scores]
+    scores = [replace(s, model_digest="1" * 40) if s.model == "teacher" else s for s in scores]
+    report = ScoreReport(scores=(), benchmark=replace(benchmark, scores=tuple(scores)))
+    card = render_card(step_outputs["model"], repo_id="acme/model", license="mit", languages=["tr"], report=report)
+    folder = tmp_path / "staged"
+    stage_folder(step_outputs["model"], folder, card=card, report=report)
+    assert "| mean over | **student (this model)** | teacher |" in card and "- Missing: MnliTr of student" in card
+    results = metadata_load(folder / "README.md")["model-index"][0]["results"]
+    assert [result["dataset"]["type"] for result in results] == ["example/snli_tr"]
+    assert not (folder / "scores.png").exists()
+    assert all(check.passed for check in check_card(folder, "model", "acme/model"))
+    edit_text(folder / "README.md", "0.7812 (1 of 3)", "0.9812 (1 of 3)")
+    assert [check.name for check in check_card(folder, "model", "acme/model") if not check.passed] == [
+        "scores in the card"
+    ]

@@ -1,0 +1,237 @@
+"""Runs tasks with mteb: one result file a task, finished ones kept; datasets that cannot be scored are missing."""
+
+import logging
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mteb
+from datasets.exceptions import DatasetsError
+from httpx2 import HTTPError
+from huggingface_hub import HfApi
+from mteb.abstasks import AbsTask
+from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
+from mteb.models.abs_encoder import get_prompt_name
+from mteb.results import TaskResult
+from mteb.types import PromptType
+
+from hf_turkembed.record import digest_path
+from hf_turkembed.scores import Score, ScoreDataset
+from hf_turkembed.scoring.scoring import ScoredModel
+from hf_turkembed.scoring.suites import pooling_mode
+from hf_turkembed.scoring.tr_mteb.mteb_tasks import build_tasks
+from hf_turkembed.scoring.tr_mteb.tasks import BENCHMARK
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+logger = logging.getLogger(__name__)
+
+# What a dataset that is out of reach, or no longer what it was, raises while it is loaded.
+_DATASET_ERRORS = (OSError, HTTPError, DatasetsError, ValueError, KeyError)
+_COLUMNS = {
+    "BitextMining": ("sentence1", "sentence2"),
+    "Classification": ("text", "label"),
+    "Clustering": ("sentences", "labels"),
+    "PairClassification": ("sent1", "sent2", "labels"),
+    "STS": ("sentence1", "sentence2", "score"),
+}
+
+
+def score_tasks(
+    model: ScoredModel, name: str, tasks: Sequence[str], *, results: Path, datasets: Path | None, batch_size: int
+) -> list[Score]:
+    """Score a model on tasks of TR-MTEB at its full width, with the prompts that mteb finds in it.
+
+    Args:
+        model: The model.
+        name: `org/name`, under which mteb files its results, together with the model's digest.
+        tasks: Names of tasks; none for all 26.
+        results: Folder of mteb's result files. Tasks that it holds, of this very model and version of mteb, are not
+            run again; a run that was cut off goes on after the last one.
+        datasets: Folder with copies of the datasets as `org/name`; None for the Hub, at the commit that `main` is.
+        batch_size: Texts of one forward pass.
+
+    Returns:
+        A score for each task, in the order of the table; missing where its dataset cannot be scored.
+
+    Raises:
+        ValueError: If there is no such task.
+    """
+    encoder = model.load()
+    wrapped = SentenceTransformerEncoderWrapper(encoder)
+    wrapped.mteb_model_meta = _describe(wrapped.mteb_model_meta, model, name)
+    cache = mteb.ResultCache(results)
+    scores = []
+    built = build_tasks(tasks)
+    for number, task in enumerate(built, start=1):
+        result, missing = _finished_result(cache, task, wrapped.mteb_model_meta), None
+        if result is None:
+            missing = _load_dataset(task, datasets)
+        if result is None and missing is None:
+            result = _run_task(wrapped, task, cache, batch_size)
+        score = _make_score(model, encoder, wrapped, task, result, missing)
+        found = f"missing: {score.missing}" if score.value is None else f"{score.value:.4f} {score.metric}"
+        logger.info("%s: %s, %d of %d: %s %s", BENCHMARK, model.role, number, len(built), score.suite, found)
+        scores.append(score)
+    return scores
+
+
+def _describe(meta: ModelMeta, model: ScoredModel, name: str) -> ModelMeta:
+    """Give mteb the name, version and precision of a model, by which it files results."""
+    settings = None if model.precision == "float32" else {"precision": model.precision}
+    return meta.model_copy(update={"name": name, "revision": model.digest, "experiment_kwargs": settings})
+
+
+def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) -> TaskResult | None:
+    """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or cut off."""
+    path = cache.get_task_result_path(task.metadata.name, meta)
+    if not path.is_file():
+        return None
+    try:
+        result = TaskResult.from_disk(path)
+    except ValueError:
+        # mteb writes straight to the file, so that a kill can leave the beginning of one.
+        path.unlink()
+        return None
+    if result.mteb_version != version("mteb"):
+        path.unlink()
+        return None
+    return None if result.get_missing_evaluations(task) else result
+
+
+def _load_dataset(task: AbsTask, datasets: Path | None) -> str | None:
+    """Load what a task is scored on; or say why it cannot be scored."""
+    try:
+        located = _locate_dataset(task, datasets)
+        # Its own metadata from now on, until the data is unloaded: mteb records the revision it finds there.
+        task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
+        task.load_data()
+        _check_data(task)
+    except _DATASET_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        # Reasons are published with the scores, paths of this machine are not.
+        return reason if datasets is None else reason.replace(str(datasets), "")
+    return None
+
+
+def _locate_dataset(task: AbsTask, datasets: Path | None) -> dict[str, str]:
+    """Find where a task's dataset is, and which version it has: a commit, or the digest of a folder.
+
+    Raises:
+        FileNotFoundError: If the folder has no copy of it.
+        OSError: If the Hub cannot be reached, or has no such dataset.
+        ValueError: If it does not say which commit `main` is.
+    """
+    name, revision = task.metadata.dataset["path"], task.metadata.dataset["revision"]
+    if datasets is not None:
+        folder = datasets / name
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no copy of {name} in the folder of datasets")
+        return {"path": str(folder), "revision": digest_path(folder)}
+    if len(revision) == 40:
+        return {"path": name, "revision": revision}
+    commit = HfApi().dataset_info(name, revision=revision).sha
+    if commit is None:
+        raise ValueError(f"the Hub names no commit for {name} at {revision}")
+    return {"path": name, "revision": commit}
+
+
+def _check_data(task: AbsTask) -> None:
+    """Check that loaded data has the columns and rows that the task reads.
+
+    Raises:
+        ValueError: If a column is missing, or nothing is there to be found.
+    """
+    category = task.metadata.type
+    splits = [*task.eval_splits, *(["train"] if category == "Classification" else [])]
+    for split in splits:
+        if category == "Retrieval":
+            _check_retrieval(task.dataset[task.hf_subsets[0]][split], split)
+        # XNLI's rows have been through mteb's own preparation, which needs all of its columns.
+        elif not task.metadata.is_multilingual:
+            found = task.dataset[split].column_names
+            if lacking := [name for name in _COLUMNS[category] if name not in found]:
+                raise ValueError(f"the split `{split}` lacks the columns {lacking}; it has {found}")
+
+
+def _check_retrieval(data: Mapping[str, Any], split: str) -> None:
+    """Check that a split for retrieval has queries, and documents that they are judged against."""
+    for part in ("corpus", "queries"):
+        if not {"id", "text"} <= set(data[part].column_names):
+            raise ValueError(f"`{part}` of the split `{split}` has the columns {data[part].column_names}")
+    judged = {document for documents in data["relevant_docs"].values() for document in documents}
+    if judged.isdisjoint(data["corpus"]["id"]) or set(data["relevant_docs"]).isdisjoint(data["queries"]["id"]):
+        raise ValueError(f"the judgements of the split `{split}` name none of its queries, or none of its documents")
+
+
+def _run_task(
+    wrapped: SentenceTransformerEncoderWrapper, task: AbsTask, cache: mteb.ResultCache, batch_size: int
+) -> TaskResult:
+    """Evaluate a task whose data is loaded, and return the result as its file has it."""
+    mteb.evaluate(
+        wrapped,
+        task,
+        cache=cache,
+        co2_tracker=False,
+        encode_kwargs={"batch_size": batch_size, "show_progress_bar": sys.stderr.isatty()},
+        show_progress_bar=False,
+    )
+    task.unload_data()
+    return TaskResult.from_disk(cache.get_task_result_path(task.metadata.name, wrapped.mteb_model_meta))
+
+
+def _make_score(
+    model: ScoredModel,
+    encoder: "SentenceTransformer",
+    wrapped: SentenceTransformerEncoderWrapper,
+    task: AbsTask,
+    result: TaskResult | None,
+    missing: str | None,
+) -> Score:
+    """Turn the result of a task into a score: the mean of its main metric over splits."""
+    value = None if result is None else float(result.get_score())
+    if value is not None and not math.isfinite(value):
+        value, missing = None, f"its {task.metadata.main_score} is not a finite number"
+    width = encoder.get_embedding_dimension() or int(encoder.encode("").shape[-1])
+    return Score(
+        model=model.role,
+        model_digest=model.digest,
+        suite=task.metadata.name,
+        task=task.metadata.type,
+        dataset=_describe_dataset(task, result),
+        metric=task.metadata.main_score,
+        value=value,
+        truncate_dim=width,
+        embedding_dim=width,
+        prompt=_prompts_of(wrapped, task),
+        pooling=pooling_mode(encoder),
+        max_length=encoder.max_seq_length,
+        precision=model.precision,
+        rows=None,
+        missing=missing,
+    )
+
+
+def _describe_dataset(task: AbsTask, result: TaskResult | None) -> ScoreDataset:
+    """Name the dataset behind a result, with the commit or the digest that was scored."""
+    version_ = None if result is None else result.dataset_revision
+    is_digest = version_ is not None and len(version_) == 64
+    return ScoreDataset(
+        name=type(task).metadata.dataset["path"],
+        revision=None if is_digest else version_,
+        digest=version_ if is_digest else None,
+        config=task.hf_subsets[0] if task.metadata.is_multilingual else None,
+        split=" + ".join(task.eval_splits),
+    )
+
+
+def _prompts_of(wrapped: SentenceTransformerEncoderWrapper, task: AbsTask) -> str | None:
+    """Name the prompts that mteb puts before the texts of a task, or None."""
+    kinds = (PromptType.query, PromptType.document) if task.metadata.type == "Retrieval" else (None,)
+    names = [get_prompt_name(wrapped.model_prompts, task.metadata, kind) for kind in kinds]
+    # Models of sentence-transformers have prompts `query` and `document` that are empty.
+    return ", ".join(dict.fromkeys(name for name in names if name and wrapped.model_prompts[name])) or None

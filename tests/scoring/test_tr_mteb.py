@@ -1,0 +1,302 @@
+"""TR-MTEB: its table of tasks, what each reads, and that results are kept, read by mteb, and never silently fewer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import ROOT
+from scipy.stats import spearmanr
+from sentence_transformers import SentenceTransformer
+from tr_mteb_data import MTEB_DATASETS, contents_of, judgements, labelled, sentence, write_dataset, write_datasets
+
+from hf_turkembed.record import digest_path
+from hf_turkembed.scoring import ScoredModel
+from hf_turkembed.scoring.tr_mteb import check_request, load_benchmark, read_published, score_benchmark
+from hf_turkembed.scoring.tr_mteb.means import average_scores
+from hf_turkembed.scoring.tr_mteb.tasks import MAIN_SCORES, TASKS, select_tasks
+
+mteb = pytest.importorskip("mteb")
+
+FEW = ("SnliTr", "STSbTR", "SciFactTR")
+ROWS = {row.name: row for row in TASKS}
+
+
+@pytest.fixture(autouse=True)
+def datasets_cache(monkeypatch, tmp_path):
+    """Keep what `datasets` converts out of the home."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Copies of the datasets of three kinds of tasks."""
+    write_datasets(tmp_path / "datasets", FEW)
+    return tmp_path / "datasets"
+
+
+@pytest.fixture
+def run(gemma, tmp_path, data):
+    """Score a model on tasks from the copies."""
+
+    def run(*tasks, load=lambda: SentenceTransformer(str(gemma), device="cpu"), precision="float32", folder=data):
+        model = ScoredModel(role="student", digest="ab" * 32, load=load, truncate_dims=(32,), precision=precision)
+        settings = {"results": tmp_path / "tr_mteb", "batch_size": 8, "datasets": folder}
+        return score_benchmark([(model, "local/student")], tasks, **settings)
+
+    return run
+
+
+def unable(model):
+    """Return the model, unable to encode anything."""
+
+    def refuse(*arguments, **settings):
+        raise AssertionError("a finished task was run again")
+
+    model.encode = model.encode_query = model.encode_document = refuse
+    return model
+
+
+def test_the_benchmark_has_the_26_tasks_with_datasets_splits_and_main_scores():
+    tasks = {task.metadata.name: task for task in load_benchmark().tasks}
+    assert list(tasks) == [row.name for row in TASKS] and len(tasks) == 26
+    assert sum(row.dataset is None for row in TASKS) == 4
+    counts = {"Retrieval": 11, "Classification": 8, "PairClassification": 3, "Clustering": 2}
+    assert Counter(task.metadata.type for task in tasks.values()) == {**counts, "BitextMining": 1, "STS": 1}
+    for row in TASKS:
+        task = tasks[row.name]
+        assert task.metadata.main_score == MAIN_SCORES[row.category] and task.metadata.type == row.category
+        assert task.metadata.dataset["path"] == (row.dataset or MTEB_DATASETS[row.name])
+        if row.dataset is not None:
+            assert task.metadata.dataset["revision"] == "main" and tuple(task.eval_splits) == row.splits
+        assert task.languages == (["eng", "tur"] if row.category == "BitextMining" else ["tur"])
+    assert {row.name for row in TASKS if row.skip_own_id} == {"ArguAnaTR", "FiQA2018TR", "QuoraRetrievalTR"}
+    assert tasks["FiQA2018TR"].ignore_identical_ids and not tasks["SCIDOCSTR"].ignore_identical_ids
+    # mteb finds tasks by name, as its tables and results do.
+    assert mteb.get_task("SciFactTR").metadata.dataset["path"] == "trmteb/scifact-tr"
+
+
+def test_a_task_that_does_not_exist_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="TR-MTEB has no task 'STSTR'; did you mean 'STSbTR'"):
+        check_request(["STSTR"])
+
+
+def test_scores_are_what_the_model_gives_and_results_are_read_by_mteb(run, gemma, data, tmp_path):
+    report = run(*FEW)
+    assert [score.suite for score in report.scores] == ["SnliTr", "STSbTR", "SciFactTR"]
+    scores = {score.suite: score for score in report.scores}
+    rows = contents_of(ROWS["STSbTR"])["default"]["test"]
+    model = SentenceTransformer(str(gemma), device="cpu")
+    # The prompt that mteb finds in the model for this kind of task.
+    left, right = (model.encode([row[name] for row in rows], prompt_name="STS") for name in ("sentence1", "sentence2"))
+    expected = spearmanr(model.similarity_pairwise(left, right), [row["score"] for row in rows]).statistic
+    assert scores["STSbTR"].value == pytest.approx(expected, abs=1e-6) and scores["STSbTR"].prompt == "STS"
+    assert scores["SciFactTR"].prompt == "query" and scores["SnliTr"].prompt is None
+    for name, score in scores.items():
+        assert score.dataset.name == ROWS[name].dataset
+        assert score.dataset.digest == digest_path(data / score.dataset.name) and score.dataset.revision is None
+    loaded = mteb.ResultCache(tmp_path / "tr_mteb").load_results(tasks=list(FEW))
+    (result,) = loaded.model_results
+    assert result.model_name == "local/student" and result.model_revision == "ab" * 32
+    assert {task.task_name: task.get_score() for task in result.task_results} == {
+        name: pytest.approx(score.value, abs=1e-6) for name, score in scores.items()
+    }
+    assert {task.task.metadata.type for task in result.task_results} == {"PairClassification", "STS", "Retrieval"}
+    assert len(loaded.to_dataframe()) == 3
+    assert str(tmp_path) not in (tmp_path / "tr_mteb/results/local__student" / ("ab" * 32) / "STSbTR.json").read_text()
+
+
+def test_finished_tasks_are_not_run_again_unless_cut_off_or_of_another_version(run, gemma, tmp_path):
+    first = run("SnliTr", "STSbTR")
+
+    def load():
+        return unable(SentenceTransformer(str(gemma), device="cpu"))
+
+    # Neither the model nor the datasets are needed any more.
+    assert run("SnliTr", "STSbTR", load=load, folder=tmp_path / "nowhere") == first
+    folder = tmp_path / "tr_mteb/results/local__student" / ("ab" * 32)
+    whole = (folder / "STSbTR.json").read_text()
+    for damaged in (whole[:100], "", whole.replace(mteb.__version__, "2.0.0")):
+        (folder / "STSbTR.json").write_text(damaged)
+        with pytest.raises(AssertionError, match="run again"):
+            run("SnliTr", "STSbTR", load=load)
+        (folder / "STSbTR.json").write_text(damaged)
+        assert run("SnliTr", "STSbTR") == first
+    # Another precision is another model.
+    with pytest.raises(AssertionError, match="run again"):
+        run("STSbTR", load=load, precision="bfloat16")
+
+
+def test_datasets_out_of_reach_or_with_other_columns_are_missing_by_name_and_the_means_say_so(run, data, caplog):
+    table = judgements(6, 8)
+    other_ids = {"corpus": [{**row, "_id": f"x{row['_id']}"} for row in table["corpus"]["corpus"]]}
+    write_dataset(data / "trmteb/tquad", {**table, "corpus": other_ids})
+    write_dataset(data / "trmteb/nfcorpus-tr", {name: table[name] for name in ("default", "queries")})
+    write_dataset(data / "trmteb/arguana-tr", {**table, "queries": {"queries": [{"_id": "q0", "soru": "a"}]}})
+    write_dataset(data / "trmteb/stsb-tr", {"default": {"test": [{"sentence1": "a", "sentence2": "b", "puan": 1}]}})
+    write_dataset(data / "trmteb/offenseval", {"default": {"test": labelled(20)}})
+    write_dataset(data / "trmteb/multinli_tr", contents_of(ROWS["SnliTr"]))
+    tasks = ["TurkishOffensiveLanguageClassification", "MnliTr", "SnliTr", "STSbTR", "SquadTRRetrieval"]
+    report = run(*tasks, "TQuadRetrieval", "NFCorpusTR", "ArguAnaTR", "SciFactTR")
+    missing = {score.suite: score.missing for score in report.scores if score.value is None}
+    expected = {
+        "TurkishOffensiveLanguageClassification": "train",
+        "MnliTr": "test_matched",
+        "STSbTR": r"the split `test` lacks the columns ['score']; it has ['sentence1', 'sentence2', 'puan']",
+        "SquadTRRetrieval": "there is no copy of trmteb/squad-tr in the folder of datasets",
+        "TQuadRetrieval": "name none of its queries, or none of its documents",
+        "NFCorpusTR": "corpus",
+        "ArguAnaTR": "`queries` of the split `test` has the columns",
+    }
+    assert missing.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in missing[name] and str(data) not in missing[name], missing[name]
+    means = {mean.over: mean for mean in report.means}
+    assert (means["tasks"].count, means["tasks"].total) == (2, 26)
+    assert (means["categories"].count, means["categories"].total) == (2, 6)
+    assert (means["Retrieval"].count, means["Retrieval"].total) == (1, 11)
+    assert means["STS"].value is None and means["STS"].count == 0
+    values = {score.suite: score.value for score in report.scores if score.value is not None}
+    assert means["tasks"].value == pytest.approx(np.mean([values["SnliTr"], values["SciFactTR"]]))
+    warning = caplog.messages[-1]
+    assert "7 tasks of `student` are missing, so that its means are over fewer" in warning and "STSbTR" in warning
+
+
+def test_an_error_of_the_model_is_no_missing_dataset(run, gemma):
+    with pytest.raises(AssertionError, match="run again"):
+        run("STSbTR", load=lambda: unable(SentenceTransformer(str(gemma), device="cpu")))
+
+
+def test_a_score_that_is_no_number_is_missing(run, data):
+    rows = [{"sentence1": sentence(row, row), "sentence2": "a", "score": 1.0} for row in range(4)]
+    write_dataset(data / "trmteb/stsb-tr", {"default": {"test": rows}})
+    (score,) = run("STSbTR").scores
+    assert score.value is None and score.missing == "its cosine_spearman is not a finite number"
+
+
+def test_judgements_are_drawn_and_the_last_of_a_query_counts(tmp_path):
+    from hf_turkembed.scoring.tr_mteb.mteb_tasks import sample_judgements
+
+    table = judgements(1500, 1600)
+    write_dataset(tmp_path / "set", table)
+    drawn = sample_judgements(str(tmp_path / "set"), "main", "test")
+    # Independently: numpy's permutation with that seed is what `Dataset.shuffle` draws.
+    order = np.random.default_rng(42).permutation(3000)[:2048]
+    expected = {}
+    for position in order:
+        row = table["default"]["test"][position]
+        expected[row["query-id"]] = {row["corpus-id"]: 1}
+    assert drawn["relevant_docs"] == expected
+    assert set(drawn["queries"]["id"]) == set(expected)
+    assert set(drawn["corpus"]["id"]) == {table["default"]["test"][position]["corpus-id"] for position in order}
+    assert drawn["corpus"][0]["text"] == sentence(*[int(drawn["corpus"][0]["id"][1:])] * 2)
+    assert set(drawn["corpus"]["title"]) == {""}
+
+
+def test_a_fifth_of_a_dataset_of_one_split_is_held_out_by_class(tmp_path):
+    write_dataset(tmp_path / "set", {"default": {"test": labelled(50)}})
+    task = mteb.get_task("Turkish75NewsClassification")
+    task.metadata = task.metadata.model_copy(update={"dataset": {"path": str(tmp_path / "set"), "revision": "main"}})
+    task.load_data()
+    assert {name: Counter(split["label"]) for name, split in task.dataset.items()} == {
+        "train": {0: 20, 1: 20},
+        "test": {0: 5, 1: 5},
+    }
+
+
+def test_means_are_over_tasks_over_categories_and_within_each(run):
+    (score,) = run("STSbTR").scores
+    values = {"MnliTr": 0.5, "SnliTr": 0.7, "STSbTR": 0.9}
+    scores = [replace(score, suite=name, task=ROWS[name].category, value=value) for name, value in values.items()]
+    means = {mean.over: (mean.value, mean.count, mean.total) for mean in average_scores(scores)}
+    assert means["tasks"] == (pytest.approx(0.7), 3, 26)
+    assert means["categories"] == (pytest.approx(0.75), 2, 6)
+    assert means["PairClassification"] == (pytest.approx(0.6), 2, 3)
+    assert means["Clustering"] == (None, 0, 2)
+
+
+def test_published_scores_name_their_source_and_agree_with_their_means():
+    published = {other.model: other for other in read_published()}
+    assert published["multilingual-e5-large"].means["tasks"] == pytest.approx(0.6682)
+    assert all(other.source.startswith("https://") and 0 < other.means["tasks"] < 1 for other in published.values())
+    table = json.loads((ROOT / "hf_turkembed/scoring/tr_mteb/published_scores.json").read_text())["tables"][1]
+    for model, entry in table["models"].items():
+        assert set(entry["tasks"]) == set(ROWS)
+        assert np.mean(list(entry["tasks"].values())) == pytest.approx(entry["mean"], abs=0.0051)
+        assert published[model].means["Retrieval"] == pytest.approx(
+            np.mean([entry["tasks"][row.name] for row in TASKS if row.category == "Retrieval"]) / 100
+        )
+
+
+RUNNING = """
+import sys
+from pathlib import Path
+from sentence_transformers import SentenceTransformer
+from hf_turkembed.scoring import ScoredModel
+from hf_turkembed.scoring.tr_mteb import score_benchmark
+model = ScoredModel(role="student", digest="ab" * 32, load=lambda: SentenceTransformer(sys.argv[1], device="cpu"),
+                    truncate_dims=(32,), precision="float32")
+score_benchmark([(model, "local/student")], results=Path(sys.argv[2]), datasets=Path(sys.argv[3]), batch_size=8)
+"""
+
+
+@pytest.mark.launch
+def test_a_run_that_was_killed_goes_on_with_the_tasks_that_were_left(run, gemma, data, tmp_path):
+    write_datasets(data, ("MnliTr",))
+    tasks = ("MnliTr", *FEW)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf_home")}
+    command = [sys.executable, "-c", RUNNING, str(gemma), str(tmp_path / "tr_mteb"), str(data)]
+    folder = tmp_path / "tr_mteb/results/local__student" / ("ab" * 32)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while not (folder / "SnliTr.json").is_file() and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    finished = {path.name: path.read_bytes() for path in folder.glob("*Tr.json")}
+    assert "MnliTr.json" in finished
+    assert not (folder / "SciFactTR.json").exists()
+    report = run(*tasks)
+    assert all(score.value is not None for score in report.scores) and len(report.scores) == 4
+    assert (folder / "MnliTr.json").read_bytes() == finished["MnliTr.json"]
+
+
+@pytest.mark.slow
+def test_all_26_tasks_run_end_to_end(run, tmp_path):
+    write_datasets(tmp_path / "all")
+    report = run(folder=tmp_path / "all")
+    assert [score.missing for score in report.scores if score.value is None] == []
+    assert len(report.scores) == 26 and all(mean.count == mean.total for mean in report.means)
+    assert all(-1 <= score.value <= 1 for score in report.scores)
+    results = mteb.ResultCache(tmp_path / "tr_mteb").load_results()
+    totals = load_benchmark().get_score(results)
+    means = {mean.over: mean.value for mean in report.means}
+    (found,) = totals.values()
+    assert found["Mean(Task)"] == pytest.approx(means["tasks"], abs=1e-6)
+    assert found["Mean(TaskType)"] == pytest.approx(means["categories"], abs=1e-6)
+    assert found["Retrieval"] == pytest.approx(means["Retrieval"], abs=1e-6)
+
+
+@pytest.mark.launch
+@pytest.mark.slow
+def test_datasets_of_the_hub_are_read_at_the_commit_that_main_is(run_client, gemma, tmp_path):
+    names = [row.name for row in select_tasks(()) if row.dataset is not None]
+    there = [name for name in names if name != "SCIDOCSTR"]
+    (tmp_path / "work").mkdir()
+    script = Path(__file__).with_name("tr_mteb_on_hub.py")
+    done = run_client(script, gemma, tmp_path / "work", *there, ",", *names, token="hf_trmteb")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    scores = {score["suite"]: score for score in found["scores"]}
+    assert scores.keys() == set(names)
+    for name in there:
+        assert scores[name]["value"] is not None, scores[name]["missing"]
+        assert scores[name]["dataset"]["revision"] == found["heads"][name]
+    assert "RepositoryNotFoundError" in scores["SCIDOCSTR"]["missing"]
+    assert found["means"][0]["count"] == 21 and found["means"][0]["total"] == 26

@@ -1,0 +1,56 @@
+"""A benchmark as Markdown: every mean with the tasks behind it, every missing task by name, others' figures marked."""
+
+from dataclasses import replace
+
+from score_samples import make_benchmark
+
+from hf_turkembed.benchmark_tables import format_benchmark
+from hf_turkembed.scores import PublishedScores
+
+REPORT = make_benchmark()
+PUBLISHED = (
+    PublishedScores(model="rival", means={"tasks": 0.6}, tasks={}, source="https://example.org/rivals"),
+    PublishedScores(model="better", means={"tasks": 0.7}, tasks={}, source="https://example.org/rivals"),
+    PublishedScores(
+        model="paper",
+        means={"tasks": 0.5, "PairClassification": 0.25},
+        tasks={"SnliTr": 0.25},
+        source="https://example.org/paper",
+    ),
+)
+
+
+def test_means_say_over_how_many_tasks_they_are_and_missing_tasks_why():
+    text = format_benchmark(REPORT)
+    for part in (
+        "Run by mteb 2.26.24, each model at its full width.",
+        "| mean over | student | teacher |",
+        "| tasks | 0.7812 (1 of 3) | 0.7812 (2 of 3) |",
+        "| PairClassification | 0.7812 (1 of 2) | 0.7812 |",
+        "Means over fewer tasks than the benchmark has cannot be compared with others.",
+        "| SnliTr | `max_ap` | `example/snli_tr` @ `3333333`, test | 0.7812 | 0.7812 |",
+        "| MnliTr | `max_ap` | `example/mnli_tr` @ `3333333`, test | missing | 0.7812 |",
+        "- Missing: MnliTr of student: no such dataset",
+    ):
+        assert part in text
+    assert "ublished" not in text
+
+
+def test_published_scores_stand_beside_and_are_marked():
+    text = format_benchmark(REPORT, PUBLISHED)
+    for part in (
+        "| mean over | student | teacher | paper (published) |",
+        "| tasks | 0.7812 (1 of 3) | 0.7812 (2 of 3) | 0.5000 |",
+        "| test | 0.7812 | 0.7812 | 0.2500 |".removeprefix("| test "),
+        "| missing | 0.7812 | missing |",
+        "Published, not measured here",
+        "- better 0.7000; rival 0.6000 (https://example.org/rivals)",
+        "- paper 0.5000 (https://example.org/paper)",
+    ):
+        assert part in text
+
+
+def test_a_whole_benchmark_carries_no_warning():
+    whole = [replace(mean, count=mean.total) for mean in REPORT.means]
+    text = format_benchmark(replace(REPORT, means=tuple(whole)))
+    assert "cannot be compared" not in text and " of " not in text.split("| task |")[0].replace("Run by", "")
