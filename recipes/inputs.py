@@ -247,7 +247,7 @@ def read_labelled(
         table = corpus.read_triplets(source, columns=columns, rows=rows)
     elif kind == "pairs":
         table = corpus.read_labelled_pairs(source, columns=columns, labels=config.labels, rows=rows)
-    elif kind == "bitext":
+    elif kind in ("bitext", "retrieval"):
         table = corpus.read_bitext(source, columns=columns, rows=rows)
     else:
         table = corpus.read_pairs(source, columns=columns, highest_score=config.highest_score, rows=rows)

@@ -36,7 +36,7 @@ def test_a_report_survives_its_file(tmp_path):
         assert read_scores(tmp_path / "scores.json") == report
 
 
-@pytest.mark.parametrize("damage", [('"schema_version": 2', '"schema_version": 1'), ('"rows"', '"row"')])
+@pytest.mark.parametrize("damage", [('"schema_version": 3', '"schema_version": 2'), ('"rows"', '"row"')])
 def test_a_report_that_is_damaged_or_of_another_version_is_refused(tmp_path, damage):
     write_scores(tmp_path, REPORT)
     path = tmp_path / "scores.json"
@@ -68,3 +68,11 @@ def test_a_failed_requirement_stops_with_what_was_found_and_what_was_required():
 def test_a_missing_score_says_so_where_it_fails_a_requirement():
     with pytest.raises(ValueError, match=r"is missing, required at least 0.8000"):
         replace(REPORT, verdicts=(replace(FAILED, value=None),)).check_gate()
+
+
+def test_a_warning_stops_publishing_where_the_run_is_strict_only():
+    report = replace(REPORT, verdicts=())
+    report.check_gate()
+    with pytest.raises(ValueError, match=r"(?s)1 of 2 diagnostics warn.*`anisotropy` of `student` is 0.7500.*bunched"):
+        replace(report, strict=True).check_gate()
+    replace(report, strict=True, diagnostics=report.diagnostics[1:]).check_gate()

@@ -14,6 +14,7 @@ from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER
 from hf_turkembed.publishing.licences import NOTICE_FILE
 from hf_turkembed.publishing.lineage import RepoKind
+from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.score_figure import SCORES_FIGURE
 from hf_turkembed.scores import SCORES_FILE
 
@@ -47,6 +48,7 @@ _NAMES: dict[RepoKind, tuple[str, ...]] = {
         r"adapter/adapter_(config\.json|model\.safetensors)",
         r"modeling_\w+\.py",
         re.escape(SCORES_FIGURE),
+        re.escape(PROFILE_FIGURE),
         rf"{re.escape(EVAL_RESULTS_FOLDER)}/[\w.-]+\.yaml",
     ),
     "tokenizer": (
