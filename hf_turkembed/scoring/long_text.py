@@ -185,7 +185,7 @@ def _fill(
     generator: np.random.Generator,
 ) -> str:
     """Join sentences, in an order of their own, up to a number of tokens in the tokenizer that needs most."""
-    order = generator.permutation(len(probe.sentences))
+    order = generator.permutation(np.flatnonzero(tokens <= room))
     used = int(np.searchsorted(np.cumsum(tokens[order]), room, side="right"))
     if used == 0:
         raise ValueError(f"a document has room for {room} tokens around its answer; ask for longer ones.")
