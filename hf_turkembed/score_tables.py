@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hf_turkembed import finding_tables
 from hf_turkembed.benchmark_tables import format_benchmark
 from hf_turkembed.markdown import escape, format_code, format_source, format_table
 from hf_turkembed.scores import Comparison, PublishedScores, Resampling, Score, ScoreReport, SeedSpread, Verdict
@@ -28,6 +29,9 @@ def format_report(report: ScoreReport, published: Sequence[PublishedScores] = ()
         sections.append(("Over seeds", format_seeds(report.seeds)))
     if report.verdicts:
         sections.append(("Requirements", format_verdicts(report.verdicts)))
+    sections += finding_tables.format_findings(
+        report.profile, report.observed_search, report.long_text, report.diagnostics
+    )
     if report.command is not None:
         sections.append(("To measure them again", f"    {report.command}"))
     return "\n\n".join(f"## {title}\n\n{body}" for title, body in sections) + "\n"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_turkembed.findings import Diagnostic, LongTextPoint, ProfilePoint, SearchCost
 from hf_turkembed.record import as_plain, read_versioned, write_json
 
 SCORES_SCHEMA_VERSION = 3
@@ -214,6 +215,13 @@ class ScoreReport:
     seeds: tuple[SeedSpread, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     benchmark: BenchmarkReport | None = None
+    profile: tuple[ProfilePoint, ...] = ()
+    # Seen on one machine: two runs of one recipe differ here and nowhere else.
+    observed_search: tuple[SearchCost, ...] = ()
+    long_text: tuple[LongTextPoint, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    # Whether a diagnostic that warns stops publishing as well.
+    strict: bool = False
 
     @property
     def all_scores(self) -> tuple[Score, ...]:
@@ -221,16 +229,22 @@ class ScoreReport:
         return (*self.scores, *(() if self.benchmark is None else self.benchmark.scores))
 
     def check_gate(self) -> None:
-        """Raise if a requirement is not met.
+        """Raise if a requirement is not met, or if the run is strict and a diagnostic warns.
 
         Raises:
-            ValueError: Naming every score that misses its bound.
+            ValueError: Naming every score that misses its bound, or every diagnostic.
         """
         failed = [verdict.describe() for verdict in self.verdicts if not verdict.passed]
         if failed:
             raise ValueError(
                 f"{len(failed)} of {len(self.verdicts)} scores miss what the recipe requires, so nothing is "
                 "published:\n  " + "\n  ".join(failed)
+            )
+        flagged = [diagnostic.describe() for diagnostic in self.diagnostics if diagnostic.flagged]
+        if self.strict and flagged:
+            raise ValueError(
+                f"{len(flagged)} of {len(self.diagnostics)} diagnostics warn and the recipe is `strict`, so nothing "
+                "is published:\n  " + "\n  ".join(flagged)
             )
 
 
@@ -263,6 +277,11 @@ def read_scores(path: Path) -> ScoreReport:
                 for entry in content["verdicts"]
             ),
             benchmark=_read_benchmark(content["benchmark"]),
+            profile=tuple(ProfilePoint(**_with_interval(entry)) for entry in content["profile"]),
+            observed_search=tuple(SearchCost(**entry) for entry in content["observed_search"]),
+            long_text=tuple(LongTextPoint(**_with_interval(entry)) for entry in content["long_text"]),
+            diagnostics=tuple(Diagnostic(**_with_interval(entry)) for entry in content["diagnostics"]),
+            strict=content["strict"],
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); run the score step again.") from error

@@ -247,7 +247,7 @@ def read_labelled(
         table = corpus.read_triplets(source, columns=columns, rows=rows)
     elif kind == "pairs":
         table = corpus.read_labelled_pairs(source, columns=columns, labels=config.labels, rows=rows)
-    elif kind == "bitext":
+    elif kind in ("bitext", "retrieval"):
         table = corpus.read_bitext(source, columns=columns, rows=rows)
     else:
         table = corpus.read_pairs(source, columns=columns, highest_score=config.highest_score, rows=rows)
@@ -270,6 +270,10 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
         check_suites(recipe, recipe.score.suites, nothing)
     corpora = [section.corpus for section in (recipe.tokenizer, recipe.embed) if section is not None]
     corpora += [section.heldout for section in (recipe.tokenizer, recipe.clone) if section is not None]
+    if recipe.score is not None and recipe.score.long_text is not None and "score" in steps:
+        corpora.append(recipe.score.long_text.corpus)
+        if is_there(recipe, recipe.score.long_text.pairs.source):
+            read_labelled(recipe, nothing, "", recipe.score.long_text.pairs, "retrieval")
     for corpus_config in corpora:
         sources = [source for _, source in recipes.find_sources(corpus_config)]
         if not corpus_config.dataset and all(is_there(recipe, source) for source in sources):

@@ -3,6 +3,7 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/score.py RECIPE [section.key=value ...]
 """
 
+import logging
 import re
 import shlex
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import trained_widths
+from hf_turkembed.profile_figure import PROFILE_FIGURE, plot_profile
 from hf_turkembed.recipe import Recipe, ScoreConfig
 from hf_turkembed.record import Identity
 from hf_turkembed.score_figure import SCORES_FIGURE, plot_scores
@@ -28,11 +30,26 @@ from hf_turkembed.scores import (
     read_scores,
     write_scores,
 )
-from hf_turkembed.scoring import ScoredModel, Suite, score_models
+from hf_turkembed.scoring import Examination, ScoredModel, Suite, score_models
 from hf_turkembed.scoring.gate import judge
+from hf_turkembed.scoring.long_text import LongTextProbe, probe_long_text
+from hf_turkembed.scoring.profile import time_search
 from hf_turkembed.scoring.tr_mteb import read_published, score_benchmark
 from hf_turkembed.step import finish_step, open_step, step_folder
-from inputs import check_scoring, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+from inputs import (
+    check_scoring,
+    clear_errors,
+    fetch,
+    load_encoder,
+    read_all,
+    read_labelled,
+    read_recipe,
+    start_process_group,
+    text_sources,
+)
+from training_text import read_trained_on
+
+logger = logging.getLogger(__name__)
 
 # An absolute path, or one from home or a folder with dots, in a value that holds more; not what follows a placeholder.
 _PATH_INSIDE = re.compile(r"""(?<![\w}./:-])(?:~|\.{1,2})?/[^\s"',\]}]*""")
@@ -57,11 +74,13 @@ def main() -> None:
         accelerator.end_training()
         if accelerator.is_main_process:
             sys.stdout.write(format_report(report, published_beside(report)))
+            for diagnostic in (found for found in report.diagnostics if found.flagged):
+                logger.warning("%s", diagnostic.describe())
         report.check_gate()
 
 
 def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator: Any) -> ScoreReport:
-    """Score all models of a recipe on all its suites."""
+    """Score all models of a recipe on all its suites, and look into them as it says."""
     suites = read_suites(recipe, identity, config)
     folders = {role: fetch(recipe, identity, f"models.{role}", source) for role, source in config.models.items()}
     widths = choose_widths(folders, config.truncate_dims)
@@ -75,21 +94,66 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
         )
         for role, folder in folders.items()
     }
+    resampling = Resampling(resamples=config.resamples, seed=recipe.seed)
+    probe = read_probe(recipe, identity, config)
     report = score_models(
         list(models.values()),
         suites,
         accelerator,
         batch_size=config.batch_size,
-        resampling=Resampling(resamples=config.resamples, seed=recipe.seed),
+        resampling=resampling,
         baseline=config.baseline,
         seed_groups=config.seeds,
+        examination=plan_examination(recipe, config, folders),
     )
+    if probe is not None and config.long_text is not None:
+        probed = [models[role] for role in config.long_text.models or config.models]
+        report = replace(report, long_text=probe_long_text(probed, probe, accelerator, resampling))
+    if config.profile is not None and accelerator.is_main_process:
+        found = time_search(config.truncate_dims, config.profile.quantizations, config.profile.vectors, recipe.seed)
+        report = replace(report, observed_search=found)
     return replace(
         report,
         command=reproduce_command(recipe, identity),
         verdicts=judge(config.require, report.scores),
         # mteb knows nothing of process groups: the main process runs it, the others have no more to do.
         benchmark=run_tr_mteb(recipe, identity, models) if accelerator.is_main_process else None,
+        strict=config.diagnostics is not None and config.diagnostics.strict,
+    )
+
+
+def plan_examination(recipe: Recipe, config: ScoreConfig, folders: Mapping[str, Path]) -> Examination:
+    """Say what is looked into beside scores, and what the diagnosed models were trained on."""
+    profile, diagnostics = config.profile, config.diagnostics
+    diagnosed = () if diagnostics is None else diagnostics.models or tuple(config.models)
+    return Examination(
+        profiled=() if profile is None else profile.suites,
+        quantizations=() if profile is None else profile.quantizations,
+        trained_on={role: read_trained_on(recipe, folders[role]) for role in diagnosed},
+        trained_from={} if diagnostics is None else diagnostics.trained_from,
+    )
+
+
+def read_probe(recipe: Recipe, identity: Identity, config: ScoreConfig) -> LongTextProbe | None:
+    """Read what the probe of long texts is made of, if the recipe asks for it."""
+    if config.long_text is None:
+        return None
+    section = config.long_text
+    table = read_labelled(recipe, identity, "long_text.pairs", section.pairs, "retrieval")
+    # Of pairs that share a text, one: two right answers would be one too many.
+    answers = dict(zip(table["sentence1"], table["sentence2"], strict=True))
+    queries = {answer: query for query, answer in answers.items()}
+    used = len(queries) - len(queries) % section.candidates
+    sources = text_sources(recipe, identity, "long_text.corpus", section.corpus)
+    sentences = [text for texts in read_all(sources, recipe.seed).values() for text in texts]
+    return LongTextProbe(
+        queries=list(queries.values())[:used],
+        answers=list(queries)[:used],
+        sentences=sentences,
+        lengths=section.lengths,
+        candidates=section.candidates,
+        seed=recipe.seed,
+        synthetic=section.pairs.synthetic,
     )
 
 
@@ -119,11 +183,13 @@ def _mteb_name(identity: Identity, role: str) -> str:
 
 
 def write_report(folder: Path, report: ScoreReport) -> None:
-    """Write the scores as JSON, as a table, and as a figure."""
+    """Write the scores as JSON, as a table, and as figures."""
     write_scores(folder, report)
     (folder / "scores.md").write_text(format_report(report, published_beside(report)), encoding="utf-8")
     if report.scores:
         plot_scores(report, folder / SCORES_FIGURE)
+    if report.profile:
+        plot_profile(report.profile, folder / PROFILE_FIGURE)
 
 
 def published_beside(report: ScoreReport) -> tuple[PublishedScores, ...]:

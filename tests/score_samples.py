@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hf_turkembed.findings import Diagnostic, LongTextPoint, ProfilePoint, SearchCost
 from hf_turkembed.scores import (
     BenchmarkMean,
     BenchmarkReport,
@@ -101,4 +102,45 @@ REPORT = ScoreReport(
         ),
     ),
     benchmark=make_benchmark(),
+    profile=(
+        ProfilePoint(
+            model="student",
+            suite="sts-test",
+            metric="spearman_cosine",
+            truncate_dim=64,
+            quantization="int8",
+            value=0.78,
+            interval=(0.76, 0.8),
+            synthetic=False,
+        ),
+        ProfilePoint(
+            model="student",
+            suite="sts-test",
+            metric="spearman_cosine",
+            truncate_dim=64,
+            quantization="binary",
+            value=None,
+            interval=None,
+            synthetic=False,
+        ),
+    ),
+    observed_search=(SearchCost(truncate_dim=64, quantization="int8", search_ms=1.25, vectors=100_000),),
+    long_text=(
+        LongTextPoint(
+            model="student",
+            length=4096,
+            surroundings="shared",
+            accuracy=0.75,
+            interval=(0.6, 0.9),
+            queries=64,
+            candidates=16,
+            decided_from=3900,
+            max_length=8192,
+            synthetic=False,
+        ),
+    ),
+    diagnostics=(
+        Diagnostic(name="anisotropy", model="student", suite=None, value=0.75, threshold=0.5, detail="900 texts"),
+        Diagnostic(name="leaked_rows", model="student", suite="sts-test", value=None, threshold=0.01, missing="why"),
+    ),
 )

@@ -67,6 +67,28 @@ def test_embedding_is_timed_beside_sentence_transformers(run, gemma, tmp_path):
     assert "18 texts" in text and "padding of ours" in text and "GFLOP/s" in text
 
 
+def test_models_are_timed_beside_a_rival(run, gemma, tmp_path, monkeypatch):
+    (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    models = ["--models", f"rival={gemma}", f"own={gemma}", "--text", tmp_path / "tr.txt"]
+    settings = ["--dtypes", "float32", "float16", "--batch-sizes", 2, "--runs", 1, "--short-texts", 4]
+    text = run("benchmarks/speed", *models, *settings, "--long-texts", 2, "--long-characters", 200)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:2] == "| "]
+    assert rows[0][-1] == "own takes, times rival"
+    assert [row[:3] for row in rows[1:]] == [[k, d, "2"] for k in ("short", "long") for d in ("float32", "float16")]
+    # Gemma overflows in float16 and is not timed there.
+    assert [row[3] for row in rows[1:]].count("overflows") == 2
+    assert "load average" in text
+
+
+@pytest.mark.slow
+def test_shapes_with_random_weights_are_timed(run, tmp_path):
+    (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    models = ["--models", "rival=bert-base", "own=gemma-200m", "turkembed=gte-base", "--text", tmp_path / "tr.txt"]
+    settings = ["--dtypes", "float32", "--batch-sizes", 4, "--runs", 1, "--short-texts", 4, "--long-texts", 0]
+    text = run("benchmarks/speed", *models, *settings)
+    assert "rival: 109.9 M parameters" in text and "own: 206.9 M parameters" in text and "turkembed: 305.4 M" in text
+
+
 @pytest.mark.slow
 def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     rows = {"tr": [TextRow(f"{text} {number}") for number in range(30) for text in TEXTS]}

@@ -11,6 +11,7 @@ from tr_mteb_data import write_datasets
 
 import publish
 import score
+from hf_turkembed.findings import DIAGNOSTICS
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.record import Identity, Input
 from hf_turkembed.scores import read_scores
@@ -79,6 +80,53 @@ def test_the_step_writes_scores_a_table_and_a_figure_and_prints_the_table(recipe
     assert str(tmp_path) not in (folder / "scores.json").read_text()
 
 
+LOOKED_INTO = {
+    "suites": {
+        "sts": {
+            "kind": "sts",
+            "data": {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"]},
+        },
+        "search": {
+            "kind": "retrieval",
+            "data": {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2"]},
+        },
+    },
+    "profile": {"suites": ["sts", "search"], "vectors": 100},
+    "long_text": {
+        "pairs": {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2"]},
+        "corpus": {"languages": ["tr"], "files": {"tr": ["{data_root}/tr.txt"]}},
+        "lengths": [256],
+        "candidates": 4,
+        "models": ["student"],
+    },
+    "diagnostics": {"trained_from": {"student": "teacher"}},
+}
+
+
+def test_the_step_looks_into_the_models_and_a_strict_recipe_stops_at_a_warning(recipe, monkeypatch, tmp_path, capsys):
+    (tmp_path / "tr.txt").write_text(
+        "\n".join(f"{text} {row}" for row in range(9) for text in TEXTS), encoding="utf-8"
+    )
+    run(score, monkeypatch, recipe(**LOOKED_INTO))
+    folder = tmp_path / "run" / "score"
+    report = read_scores(folder / "scores.json")
+    assert len(report.profile) == 2 * 2 * 3 * 3 and len(report.observed_search) == 3 * 3
+    assert {(point.model, point.length) for point in report.long_text} == {("student", 0), ("student", 256)}
+    assert {found.name for found in report.diagnostics} == set(DIAGNOSTICS)
+    assert {found.model for found in report.diagnostics} == {"teacher", "student"}
+    assert (folder / "matryoshka_profile.png").is_file()
+    # Networks with random weights point everywhere alike.
+    assert any(found.name == "anisotropy" and found.flagged for found in report.diagnostics)
+    text = capsys.readouterr().out
+    assert all(f"## {title}" in text for title in ("Widths and storage", "Long texts", "Signs of failure"))
+    strict = recipe(**{**LOOKED_INTO, "diagnostics": {"strict": True}, "long_text": None, "profile": None})
+    with pytest.raises(SystemExit, match=r"(?s)diagnostics warn and the recipe is `strict`.*`anisotropy` of"):
+        run(score, monkeypatch, strict, f"output_dir={tmp_path}/strict")
+    with pytest.raises(SystemExit, match="diagnostics warn and the recipe is `strict`"):
+        run(publish, monkeypatch, strict, f"output_dir={tmp_path}/strict")
+    assert not (tmp_path / "outbox").exists()
+
+
 def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published(
     recipe, monkeypatch, tmp_path, capsys
 ):
@@ -113,6 +161,13 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"truncate_dims": [32, 32]}, "each once"),
         ({"truncate_dims": []}, "each once"),
         ({"truncate_dims": [64, 8]}, r"asks for \[64\], which no model was trained at"),
+        ({"profile": {"suites": ["stsb"]}}, "`profile` names 'stsb'; the suites are sts"),
+        ({"profile": {"suites": []}}, "a profile needs `suites`"),
+        ({"diagnostics": {"trained_from": {"student": "bse"}}}, "there is no model 'bse'"),
+        ({"diagnostics": {"models": ["pupil"]}}, "there is no model 'pupil'"),
+        ({"long_text": {**LOOKED_INTO["long_text"], "models": ["x"]}}, "there is no model 'x'"),
+        ({"long_text": {**LOOKED_INTO["long_text"], "lengths": [512, 512]}}, "`lengths` is .* each once"),
+        ({"long_text": {**LOOKED_INTO["long_text"], "candidates": 1}}, "`candidates` has to be at least 2"),
     ],
 )
 def test_a_recipe_that_cannot_be_scored_stops_before_any_work(recipe, monkeypatch, tmp_path, changes, message):

@@ -68,3 +68,11 @@ def test_a_failed_requirement_stops_with_what_was_found_and_what_was_required():
 def test_a_missing_score_says_so_where_it_fails_a_requirement():
     with pytest.raises(ValueError, match=r"is missing, required at least 0.8000"):
         replace(REPORT, verdicts=(replace(FAILED, value=None),)).check_gate()
+
+
+def test_a_warning_stops_publishing_where_the_run_is_strict_only():
+    report = replace(REPORT, verdicts=())
+    report.check_gate()
+    with pytest.raises(ValueError, match=r"(?s)1 of 2 diagnostics warn.*`anisotropy` of `student` is 0.7500.*bunched"):
+        replace(report, strict=True).check_gate()
+    replace(report, strict=True, diagnostics=report.diagnostics[1:]).check_gate()

@@ -11,7 +11,7 @@ from hf_turkembed.corpus.labelled import (
     read_pairs,
     read_triplets,
 )
-from hf_turkembed.corpus.leakage import Leakage, find_leakage
+from hf_turkembed.corpus.leakage import Leakage, find_leakage, fold_text
 from hf_turkembed.corpus.texts import (
     TextColumn,
     TextRow,
@@ -37,6 +37,7 @@ __all__ = [
     "check_training_rows",
     "find_leakage",
     "find_text_files",
+    "fold_text",
     "read_bitext",
     "read_labelled_pairs",
     "read_pairs",

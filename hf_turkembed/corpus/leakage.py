@@ -44,15 +44,15 @@ def find_leakage(train_texts: Iterable[Text], evaluation_texts: Sequence[Text]) 
     return Leakage(rows=rows, texts=len(evaluation_texts))
 
 
-def _key(text: Text) -> Text:
-    """Reduce a text to what near copies have in common; texts of a row in order of spelling."""
-    if not isinstance(text, str):
-        return tuple(sorted(_fold(part) for part in text))
-    return _fold(text)
-
-
-def _fold(text: str) -> str:
-    """Reduce a text to letters and digits without case; one without any, such as `?!`, stays as it is."""
+def fold_text(text: str) -> str:
+    """Reduce a text to its letters and digits without case; one without any, such as `?!`, stays as it is."""
     text = unicodedata.normalize("NFKC", text)
     # Small letters of English make `ILIK` into `ilik`, those of Turkish into `ılık`: here all four are one letter.
     return strip_text(text).replace("ı", "i") or text
+
+
+def _key(text: Text) -> Text:
+    """Reduce a text to what near copies have in common; texts of a row in order of spelling."""
+    if not isinstance(text, str):
+        return tuple(sorted(fold_text(part) for part in text))
+    return fold_text(text)

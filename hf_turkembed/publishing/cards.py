@@ -8,10 +8,11 @@ from typing import Any
 
 import jinja2
 
-from hf_turkembed import benchmark_tables, score_tables, tokenizer_tables
+from hf_turkembed import benchmark_tables, finding_tables, score_tables, tokenizer_tables
 from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_table
+from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing import card_metadata, history, licences, lineage
 from hf_turkembed.publishing.hub import check_repo_id
 from hf_turkembed.record import Provenance
@@ -153,6 +154,18 @@ def _score_values(report: ScoreReport, digest: str) -> dict[str, Any]:
         "conditions": score_tables.format_conditions(report.all_scores if own else ()),
         "resampling": score_tables.describe_resampling(report.resampling) if own and report.resampling else None,
         "command": format_code(report.command) if own and report.command is not None else None,
+        **_finding_values(report, own[0].model if own else None),
+    }
+
+
+def _finding_values(report: ScoreReport, role: str | None) -> dict[str, Any]:
+    """Prepare what the run found beside scores: of this model, and of long texts beside the others."""
+    profile = [point for point in report.profile if point.model == role]
+    long_text = report.long_text if any(point.model == role for point in report.long_text) else ()
+    diagnostics = [found for found in report.diagnostics if found.model == role]
+    return {
+        "findings": finding_tables.format_findings(profile, report.observed_search, long_text, diagnostics),
+        "profile_figure": PROFILE_FIGURE if profile else None,
     }
 
 

@@ -9,6 +9,7 @@ from hf_turkembed import tokenizer_tables
 from hf_turkembed.checkpoint import list_tensors
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_widths, expected_code
+from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing.card_metadata import CARD_FILE
 from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER
@@ -47,6 +48,7 @@ _NAMES: dict[RepoKind, tuple[str, ...]] = {
         r"adapter/adapter_(config\.json|model\.safetensors)",
         r"modeling_\w+\.py",
         re.escape(SCORES_FIGURE),
+        re.escape(PROFILE_FIGURE),
         rf"{re.escape(EVAL_RESULTS_FOLDER)}/[\w.-]+\.yaml",
     ),
     "tokenizer": (

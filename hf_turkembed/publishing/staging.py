@@ -10,8 +10,8 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
+from hf_turkembed import profile_figure, score_figure, score_tables
 from hf_turkembed import record as records
-from hf_turkembed import score_figure, score_tables
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import eval_results, licences
 from hf_turkembed.publishing.card_metadata import CARD_FILE
@@ -71,6 +71,8 @@ def _write_scores(folder: Path, staged: Path, report: ScoreReport) -> None:
         return
     if report.scores:
         score_figure.plot_scores(report, staged / score_figure.SCORES_FIGURE)
+    if profile := [point for point in report.profile if point.model == own[0].model]:
+        profile_figure.plot_profile(profile, staged / profile_figure.PROFILE_FIGURE)
     for name, text in eval_results.format_eval_results(own).items():
         (staged / name).parent.mkdir(exist_ok=True)
         (staged / name).write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """Recipes: YAML read strictly into frozen dataclasses, one per step."""
 
 from hf_turkembed.recipe.data import CorpusConfig, DatasetConfig, TextTableConfig
-from hf_turkembed.recipe.finetuning import FinetuneConfig, StageConfig
+from hf_turkembed.recipe.finetuning import FinetuneConfig, StageConfig, TaskConfig
 from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
 from hf_turkembed.recipe.publishing import PublishConfig, RepoConfig
 from hf_turkembed.recipe.reading import (
@@ -35,6 +35,7 @@ __all__ = [
     "ScoreConfig",
     "StageConfig",
     "SuiteConfig",
+    "TaskConfig",
     "TextTableConfig",
     "TokenizerConfig",
     "TrMtebConfig",

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_turkembed.scoring.examination import Examination
 from hf_turkembed.scoring.scoring import ScoredModel, score_models
 from hf_turkembed.scoring.suites import KINDS, Suite
 
 if TYPE_CHECKING:
     import evaluate
 
-__all__ = ["KINDS", "ScoredModel", "Suite", "load_metric", "score_models"]
+__all__ = ["KINDS", "Examination", "ScoredModel", "Suite", "load_metric", "score_models"]
 
 
 def load_metric(name: str) -> "evaluate.Metric":

@@ -1,5 +1,7 @@
 """Metrics on embeddings and on similarities, each a function of arrays; the numbers are scipy's and scikit-learn's."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal
 
 import numpy as np
@@ -7,6 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
+# Entries of one block of a similarity matrix: memory does not grow with the product of its two sides.
+_BLOCK_ENTRIES = 1 << 24
+# Passages that a search shows, and nDCG looks at.
+_SHOWN = 10
 
 
 def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
@@ -33,6 +39,17 @@ def check_embeddings(embeddings: NDArray[np.float32]) -> None:
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if bad.size:
         raise ValueError(f"{bad.size} embeddings are zero or not finite, the first is row {bad[0]}.")
+
+
+def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale the rows of `(n, dim)` to the length one.
+
+    Raises:
+        ValueError: If a row is not finite or zero.
+    """
+    check_embeddings(embeddings)
+    scaled: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return scaled
 
 
 def similarities(
@@ -153,12 +170,42 @@ def nearest_rows(queries: NDArray[np.float32], candidates: NDArray[np.float32]) 
     Raises:
         ValueError: If a candidate is not finite or zero.
     """
-    check_embeddings(candidates)
-    candidates = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
-    # A block of the similarity matrix at a time: memory does not grow with the product of the two sides.
-    block = max(1, (1 << 24) // max(1, len(candidates)))
+    candidates = normalise(candidates)
+    block = max(1, _BLOCK_ENTRIES // max(1, len(candidates)))
     found = [(queries[row : row + block] @ candidates.T).argmax(axis=1) for row in range(0, len(queries), block)]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def ndcg_at_10(
+    queries: NDArray[np.float32], passages: NDArray[np.float32], relevant: Sequence[AbstractSet[int]]
+) -> NDArray[np.float64]:
+    """Return for each query the nDCG of the ten passages of the highest cosine (Järvelin and Kekäläinen, 2002).
+
+    Args:
+        queries: `(queries, dim)`, of any norm.
+        passages: `(passages, dim)`, of any norm; of equally similar ones any may come first, so their order must not
+            say which are relevant.
+        relevant: Of each query, the rows of `passages` that answer it, at least one.
+
+    Returns:
+        `(queries,)`, 0 to 1.
+
+    Raises:
+        ValueError: If a row is not finite or zero.
+    """
+    queries, passages = normalise(queries), normalise(passages)
+    shown = min(_SHOWN, len(passages))
+    gains = 1 / np.log2(np.arange(2, _SHOWN + 2))
+    block = max(1, _BLOCK_ENTRIES // len(passages))
+    found = np.empty(len(queries))
+    for start in range(0, len(queries), block):
+        cosines = queries[start : start + block] @ passages.T
+        best = np.argpartition(-cosines, shown - 1, axis=1)[:, :shown]
+        order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
+        for row, ranked in enumerate(np.take_along_axis(best, order, axis=1), start=start):
+            hits = np.fromiter((passage in relevant[row] for passage in ranked), dtype=bool, count=shown)
+            found[row] = gains[:shown][hits].sum() / gains[: len(relevant[row])].sum()
+    return found
 
 
 def retrieval_f1(found: NDArray[np.int64]) -> NDArray[np.float64]:

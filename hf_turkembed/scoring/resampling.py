@@ -54,6 +54,14 @@ class Sample:
     targets: Values
 
 
+def measure_sample(sample: Sample) -> tuple[float | None, str | None]:
+    """Compute the metric of a sample; or return None, and the reason why it does not exist."""
+    try:
+        return sample.statistic.measure(sample.values, sample.targets), None
+    except ValueError as error:
+        return None, str(error)
+
+
 def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Values:
     """Compute the statistics of samples with the same rows on the same bootstrap resamples.
 

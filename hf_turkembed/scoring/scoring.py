@@ -1,17 +1,33 @@
-"""Scores models on suites: values, intervals, comparisons with a baseline, and the spread over seeds."""
+"""Scores models on suites: values, intervals, comparisons with a baseline, spread over seeds, and what else shows."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from hf_turkembed.findings import Diagnostic, ProfilePoint
 from hf_turkembed.scores import Comparison, Resampling, Score, ScoreReport, SeedSpread
-from hf_turkembed.scoring.resampling import Sample, bootstrap, holm, percentile_interval, permutation_p_value
-from hf_turkembed.scoring.suites import KINDS, Suite, encode_suites, measure_suite, pooling_mode
+from hf_turkembed.scoring.examination import (
+    Examination,
+    diagnose_embeddings,
+    diagnose_scores,
+    profile_suite,
+    with_intervals,
+)
+from hf_turkembed.scoring.resampling import (
+    Sample,
+    bootstrap,
+    holm,
+    measure_sample,
+    percentile_interval,
+    permutation_p_value,
+)
+from hf_turkembed.scoring.suites import KINDS, Suite, encode_suites, encode_texts, measure_suite, pooling_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +54,15 @@ class ScoredModel:
     precision: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What one model's embeddings gave, without intervals yet."""
+
+    scores: list[tuple[Score, Sample]]
+    profile: list[tuple[ProfilePoint, Sample]]
+    diagnostics: list[Diagnostic]
+
+
 def score_models(
     models: Sequence[ScoredModel],
     suites: Sequence[Suite],
@@ -47,6 +72,7 @@ def score_models(
     resampling: Resampling,
     baseline: str | None = None,
     seed_groups: Mapping[str, Sequence[str]] | None = None,
+    examination: Examination | None = None,
 ) -> ScoreReport:
     """Score models on suites at every width.
 
@@ -58,69 +84,85 @@ def score_models(
         resampling: How intervals and p-values are computed.
         baseline: Role of the model that the others are compared with; None for no comparisons.
         seed_groups: Roles of models that differ by their seed alone, by name of the group.
+        examination: What is looked into beside; None for nothing.
 
     Raises:
         ValueError: If a width is wider than the embedding, a model has no such prompt, or an embedding is not
             finite. A metric that is undefined is no error but an explicitly missing score.
     """
-    scores: list[Score] = []
+    examination = examination or Examination()
+    measured = [_score_model(model, suites, accelerator, batch_size, examination) for model in models]
+    scores = [score for one in measured for score, _ in one.scores]
     samples: dict[Key, dict[str, Sample]] = {}
-    for model in models:
-        for score, sample in _score_model(model, suites, accelerator, batch_size):
-            scores.append(score)
-            if score.value is not None:
-                samples.setdefault((score.suite, score.metric, score.truncate_dim), {})[score.model] = sample
+    for score, sample in (pair for one in measured for pair in one.scores if pair[0].value is not None):
+        samples.setdefault((score.suite, score.metric, score.truncate_dim), {})[score.model] = sample
     resampled = _resample(suites, samples, resampling)
     return ScoreReport(
         scores=tuple(_with_interval(score, resampled, resampling) for score in scores),
         resampling=resampling,
         comparisons=() if baseline is None else _compare(baseline, scores, samples, resampled, resampling),
         seeds=_spread(scores, seed_groups or {}),
+        profile=with_intervals([pair for one in measured for pair in one.profile], resampling),
+        diagnostics=(
+            *(found for one in measured for found in one.diagnostics),
+            *diagnose_scores(scores, resampled, examination, resampling.confidence),
+        ),
     )
 
 
 def _score_model(
-    model: ScoredModel, suites: Sequence[Suite], accelerator: Accelerator, batch_size: int
-) -> list[tuple[Score, Sample]]:
-    """Score one model on all suites, without intervals yet."""
+    model: ScoredModel, suites: Sequence[Suite], accelerator: Accelerator, batch_size: int, examination: Examination
+) -> _Measured:
+    """Score one model on all suites, and look at its embeddings."""
     encoder = model.load()
     width = encoder.get_embedding_dimension()
     if width is not None and (too_wide := [dim for dim in model.truncate_dims if dim > width]):
         raise ValueError(f"`{model.role}` gives embeddings of {width} dimensions; it has no width {too_wide}.")
     logger.info("score: %s on %s", model.role, ", ".join(suite.name for suite in suites))
-    found = []
     encoded = encode_suites(encoder, suites, accelerator, batch_size)
+    measured = _Measured(scores=[], profile=[], diagnostics=[])
     for suite, embeddings in zip(suites, encoded, strict=True):
-        for dim in model.truncate_dims:
-            for metric, sample in measure_suite(suite, embeddings, dim).items():
-                value, missing = _measure(sample)
-                score = Score(
-                    model=model.role,
-                    model_digest=model.digest,
-                    suite=suite.name,
-                    task=KINDS[suite.kind].task,
-                    dataset=suite.dataset,
-                    metric=metric,
-                    value=value,
-                    truncate_dim=dim,
-                    embedding_dim=embeddings[0].shape[1],
-                    prompt=suite.prompt,
-                    pooling=pooling_mode(encoder),
-                    max_length=encoder.max_seq_length,
-                    precision=model.precision,
-                    rows=len(sample.values),
-                    missing=missing,
-                )
-                found.append((score, sample))
+        measured.scores.extend(_score_suite(model, encoder, suite, embeddings))
+        if suite.name in examination.profiled:
+            dims = model.truncate_dims
+            measured.profile.extend(profile_suite(model.role, suite, embeddings, dims, examination.quantizations))
+    if (trained_on := examination.trained_on.get(model.role)) is not None:
+        encode = partial(
+            encode_texts, encoder, prompt=suites[0].prompt, batch_size=batch_size, accelerator=accelerator
+        )
+        measured.diagnostics.extend(
+            diagnose_embeddings(model.role, model.truncate_dims, suites, encoded, encode, trained_on)
+        )
+    return measured
+
+
+def _score_suite(
+    model: ScoredModel, encoder: "SentenceTransformer", suite: Suite, embeddings: Sequence[NDArray[np.float32]]
+) -> list[tuple[Score, Sample]]:
+    """Score one model on one suite at every width."""
+    found = []
+    for dim in model.truncate_dims:
+        for metric, sample in measure_suite(suite, embeddings, dim).items():
+            value, missing = measure_sample(sample)
+            score = Score(
+                model=model.role,
+                model_digest=model.digest,
+                suite=suite.name,
+                task=KINDS[suite.kind].task,
+                dataset=suite.dataset,
+                metric=metric,
+                value=value,
+                truncate_dim=dim,
+                embedding_dim=embeddings[0].shape[1],
+                prompt=suite.prompt,
+                pooling=pooling_mode(encoder),
+                max_length=encoder.max_seq_length,
+                precision=model.precision,
+                rows=len(sample.values),
+                missing=missing,
+            )
+            found.append((score, sample))
     return found
-
-
-def _measure(sample: Sample) -> tuple[float | None, str | None]:
-    """Compute a metric; or say why it does not exist."""
-    try:
-        return sample.statistic.measure(sample.values, sample.targets), None
-    except ValueError as error:
-        return None, str(error)
 
 
 def _resample(

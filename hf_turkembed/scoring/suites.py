@@ -16,7 +16,7 @@ from hf_turkembed.scoring.resampling import AVERAGE_PRECISION, MEAN, PEARSON, SP
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-SuiteKind = Literal["sts", "triplets", "pairs", "bitext"]
+SuiteKind = Literal["sts", "triplets", "pairs", "bitext", "retrieval"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +71,14 @@ def encode_suites(
             )
     encoded: dict[str | None, tuple[dict[str, int], NDArray[np.float32]]] = {}
     for prompt in dict.fromkeys(suite.prompt for suite in suites):
-        columns = [column for suite in suites if suite.prompt == prompt for column in _text_columns(suite)]
+        columns = [column for suite in suites if suite.prompt == prompt for column in text_columns(suite)]
         texts = sorted({text for column in columns for text in column})
-        embeddings = _encode(model, texts, prompt, batch_size, accelerator)
-        _check_embeddings(embeddings, texts)
+        embeddings = encode_texts(model, texts, prompt, batch_size, accelerator)
         encoded[prompt] = {text: row for row, text in enumerate(texts)}, embeddings
     found = []
     for suite in suites:
         row_of, embeddings = encoded[suite.prompt]
-        found.append([embeddings[[row_of[text] for text in column]] for column in _text_columns(suite)])
+        found.append([embeddings[[row_of[text] for text in column]] for column in text_columns(suite)])
     return found
 
 
@@ -97,31 +96,24 @@ def measure_suite(suite: Suite, embeddings: Sequence[NDArray[np.float32]], dim: 
     return KINDS[suite.kind].samples([metrics.first_dims(column, dim) for column in embeddings], suite.table)
 
 
-def pooling_mode(model: "SentenceTransformer") -> str:
-    """Return the name of a model's pooling, for the record."""
-    modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
-    return str(modes[0]) if modes else "none"
-
-
-def _text_columns(suite: Suite) -> list[Sequence[str]]:
-    """Return the columns of a suite that hold text."""
-    return [suite.table[column] for column in KINDS[suite.kind].text_columns]
-
-
-def _check_embeddings(embeddings: NDArray[np.float32], texts: Sequence[str]) -> None:
-    """Raise, naming a text, unless every embedding has a direction."""
-    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
-    if bad.size:
-        raise ValueError(
-            f"the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not finite, the first is "
-            f"{texts[bad[0]][:60]!r}."
-        )
-
-
-def _encode(
+def encode_texts(
     model: "SentenceTransformer", texts: Sequence[str], prompt: str | None, batch_size: int, accelerator: Accelerator
 ) -> NDArray[np.float32]:
-    """Encode texts, each process its share; every process gets all of them, `(len(texts), embedding_dim)`."""
+    """Encode texts, each process its share; every process gets all of them.
+
+    Args:
+        model: Gives embeddings of `(texts, embedding_dim)`.
+        texts: Any texts.
+        prompt: Name of one of the model's prompts; None for none, not even its default one.
+        batch_size: Texts of one forward pass.
+        accelerator: The process group.
+
+    Returns:
+        `(len(texts), embedding_dim)`.
+
+    Raises:
+        ValueError: If the embedding of a text is zero or not finite.
+    """
     from accelerate.utils import gather_object
 
     # By length, so that every process has as much work and batches need little padding.
@@ -141,7 +133,29 @@ def _encode(
     for positions, vectors in gathered:
         if positions:
             result[positions] = vectors
+    _check_embeddings(result, texts)
     return result
+
+
+def text_columns(suite: Suite) -> list[Sequence[str]]:
+    """Return the columns of a suite that hold text."""
+    return [suite.table[column] for column in KINDS[suite.kind].text_columns]
+
+
+def pooling_mode(model: "SentenceTransformer") -> str:
+    """Return the name of a model's pooling, for the record."""
+    modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
+    return str(modes[0]) if modes else "none"
+
+
+def _check_embeddings(embeddings: NDArray[np.float32], texts: Sequence[str]) -> None:
+    """Raise, naming a text, unless every embedding has a direction."""
+    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
+    if bad.size:
+        raise ValueError(
+            f"the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not finite, the first is "
+            f"{texts[bad[0]][:60]!r}."
+        )
 
 
 def _sts_samples(embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]) -> dict[str, Sample]:
@@ -183,6 +197,23 @@ def _bitext_samples(
     }
 
 
+def _retrieval_samples(
+    embeddings: Sequence[NDArray[np.float32]], table: Mapping[str, Sequence[Any]]
+) -> dict[str, Sample]:
+    """Search each distinct query's passages among all distinct ones, whose order by spelling gives nothing away."""
+    queries, passages = ({text: row for row, text in enumerate(table[column])} for column in _PAIR_COLUMNS)
+    position = {text: row for row, text in enumerate(sorted(passages))}
+    relevant: dict[str, set[int]] = {query: set() for query in queries}
+    for query, passage in zip(*(table[column] for column in _PAIR_COLUMNS), strict=True):
+        relevant[query].add(position[passage])
+    found = metrics.ndcg_at_10(
+        embeddings[0][list(queries.values())],
+        embeddings[1][[passages[text] for text in position]],
+        list(relevant.values()),
+    )
+    return {"ndcg_at_10_cosine": _mean_of(found)}
+
+
 def _mean_of(values: NDArray[np.float64]) -> Sample:
     """Return the sample of a metric that is a mean over rows."""
     return Sample(statistic=MEAN, values=values, targets=np.zeros_like(values))
@@ -213,5 +244,11 @@ KINDS: Mapping[SuiteKind, Measurement] = {
         text_columns=_PAIR_COLUMNS,
         samples=_bitext_samples,
         metrics=("f1_cosine", "accuracy_cosine", "accuracy_cosine_backward"),
+    ),
+    "retrieval": Measurement(
+        task="text-retrieval",
+        text_columns=_PAIR_COLUMNS,
+        samples=_retrieval_samples,
+        metrics=("ndcg_at_10_cosine",),
     ),
 }

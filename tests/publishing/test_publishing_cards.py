@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import DatasetCard, ModelCard
 from markdown_it import MarkdownIt
-from score_samples import make_comparison, make_score
+from score_samples import REPORT, make_comparison, make_score
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, Gemma3TextModel
 
@@ -365,3 +365,25 @@ def test_model_scored_under_two_names_enters_model_index_once(hub_run):
     text = render(hub_run / "distill", [own, replace(own, model="distilled")])
     assert len(header(text)["model-index"][0]["results"][0]["metrics"]) == 1
     assert "**student (this model)**" in text
+
+
+def test_a_card_shows_what_the_run_found_of_its_model_and_long_texts_beside_the_others(hub_run, report_of):
+    folder = hub_run / "distill"
+    findings = {
+        "profile": (*REPORT.profile, replace(REPORT.profile[0], model="teacher", value=0.1)),
+        "long_text": (*REPORT.long_text, replace(REPORT.long_text[0], model="teacher", accuracy=0.0625)),
+        "diagnostics": (*REPORT.diagnostics, replace(REPORT.diagnostics[0], model="teacher", value=0.9)),
+        "observed_search": REPORT.observed_search,
+    }
+    text = render(folder, replace(report_of(folder), **findings))
+    for title in ("Widths and storage", "Long texts", "Signs of failure"):
+        assert text.count(f"\n\n## {title}\n\n") == 1
+    assert "](matryoshka_profile.png)\n\n| width" in text
+    assert "| 64 | int8 | 64 MB | 1.25 ms | 0.7800 [0.7600, 0.8000] |" in text and "0.1000" not in text
+    assert "| **0.7500** | 0.5 | 900 texts |" in text and "- **Warning**: `anisotropy`: all texts" in text
+    assert "0.9000 | 0.5" not in text
+    assert "| tokens | surroundings | student | teacher |" in text
+    assert "\n\n\n" not in text.partition("---\n\n#")[2]
+    (hub_run / "clone" / "vocab.txt").write_text("of another model")
+    other = render(hub_run / "clone", replace(report_of(folder), **findings))
+    assert "## Signs of failure" not in other and "matryoshka_profile" not in other

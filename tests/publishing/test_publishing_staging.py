@@ -2,10 +2,11 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from score_samples import make_score
+from score_samples import REPORT, make_score
 
 from hf_turkembed import record
 from hf_turkembed.json_files import read_json
@@ -35,6 +36,14 @@ def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_
         "scores.json",
     ]
     assert read_scores(tmp_path / "staged" / "scores.json").scores == (make_score(),)
+
+
+def test_the_profile_of_the_folder_is_drawn_and_that_of_other_models_is_not(folder, tmp_path):
+    own = replace(REPORT, scores=(make_score(model_digest=record.digest_path(folder)),))
+    stage_folder(folder, tmp_path / "own", card="# card", report=own)
+    assert (tmp_path / "own" / "matryoshka_profile.png").read_bytes()[:4] == b"\x89PNG"
+    stage_folder(folder, tmp_path / "other", card="# card", report=REPORT)
+    assert not (tmp_path / "other" / "matryoshka_profile.png").exists()
 
 
 def test_staging_leaves_the_source_as_it_is(gemma, tmp_path):

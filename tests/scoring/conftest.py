@@ -15,6 +15,8 @@ TABLES = {
     "triplets": {"anchor": list(TEXTS[:3]), "positive": list(TEXTS[1:4]), "negative": list(TEXTS[3:6])},
     "pairs": {"sentence1": LEFT, "sentence2": RIGHT, "label": [1, 0, 0, 1, 1]},
     "bitext": {"sentence1": list(TEXTS), "sentence2": [*TEXTS[1:], TEXTS[0]]},
+    # The first query has two passages, and two queries share one.
+    "retrieval": {"sentence1": [TEXTS[0], TEXTS[0], *TEXTS[1:4]], "sentence2": [*TEXTS[1:5], TEXTS[4]]},
 }
 
 

@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.evaluation import (
     TranslationEvaluator,
     TripletEvaluator,
 )
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, ndcg_score
 
 from hf_turkembed.scoring import load_metric, metrics
 from hf_turkembed.scoring.metrics import SIMILARITIES
@@ -157,3 +157,21 @@ def test_targets_that_are_not_finite_are_refused(sides, targets, bad):
 def test_a_width_below_one_is_refused(sides, dim):
     with pytest.raises(ValueError, match=f"width {dim} was asked for"):
         metrics.first_dims(sides[0], dim)
+
+
+def test_ndcg_agrees_with_scikit_learn_when_no_two_passages_are_equally_near(sides, monkeypatch):
+    monkeypatch.setattr(metrics, "_BLOCK_ENTRIES", 7 * ROWS)
+    generator = np.random.default_rng(3)
+    relevant = [set(generator.choice(ROWS, size=1 + row % 12, replace=False).tolist()) for row in range(ROWS)]
+    labels = np.array([[float(passage in found) for passage in range(ROWS)] for found in relevant])
+    cosines = metrics.normalise(sides[0]) @ metrics.normalise(sides[1]).T
+    found = metrics.ndcg_at_10(sides[0], sides[1], relevant)
+    expected = [ndcg_score(labels[row : row + 1], cosines[row : row + 1], k=10) for row in range(ROWS)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_ndcg_of_fewer_than_ten_passages_and_of_a_perfect_search():
+    vectors = np.eye(4, dtype=np.float32)
+    assert metrics.ndcg_at_10(vectors, vectors, [{row} for row in range(4)]).tolist() == [1] * 4
+    worst = metrics.ndcg_at_10(np.array([[4, 3, 2, 1]], dtype=np.float32), vectors, [{3}])
+    assert worst == pytest.approx([1 / np.log2(5)])

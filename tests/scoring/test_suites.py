@@ -81,6 +81,15 @@ def test_labelled_pairs_are_ranked_by_cosine(model, suite):
     assert sample.statistic.measure(sample.values, sample.targets) == pytest.approx(expected)
 
 
+def test_a_query_with_several_passages_and_a_passage_of_several_queries_count_once(model, suite):
+    one = suite("retrieval")
+    sample = measure_suite(one, encode(model, one), 32)["ndcg_at_10_cosine"]
+    assert len(sample.values) == 4
+    table = {"sentence1": list(TEXTS), "sentence2": list(TEXTS)}
+    same = suite("retrieval", table)
+    assert measure_suite(same, encode(model, same), 8)["ndcg_at_10_cosine"].values.tolist() == [1] * len(TEXTS)
+
+
 def test_any_model_that_automodel_loads_can_be_scored(tmp_path, encoders, suite, score):
     """A plain encoder without a sentence-transformers layout is pooled by its mean, and the score says so."""
     for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):

@@ -1,0 +1,74 @@
+"""What a model's records say it was fine-tuned on, read again so that evaluations can be held against it."""
+
+from pathlib import Path
+from typing import Any
+
+from hf_turkembed import recipe as recipes
+from hf_turkembed.recipe import FinetuneConfig, Recipe, TaskConfig
+from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_chain
+from hf_turkembed.scoring.diagnostics import TrainedOn
+from hf_turkembed.strict_yaml import build
+from inputs import read_labelled
+
+
+def read_trained_on(recipe: Recipe, folder: Path) -> TrainedOn:
+    """Read the rows of all fine-tuning stages in a model's chain of records.
+
+    Args:
+        recipe: Says where `{data_root}` and `{output_dir}` lie.
+        folder: A model.
+
+    Raises:
+        ValueError: If a record is damaged, or data with the recorded digest cannot be read.
+    """
+    if not (folder / PROVENANCE_FILE).is_file():
+        return TrainedOn(missing="no record says what it was trained on")
+    chain = read_chain(folder)
+    if beyond := _find_unread(chain):
+        return TrainedOn(missing=f"the record behind {beyond} is not at hand")
+    rows: list[tuple[str, ...]] = []
+    finetuned = [record.identity for record in chain if record.identity.step == "finetune"]
+    for identity in finetuned:
+        for found in identity.inputs:
+            if found.role.startswith("stages.") and not _is_at_hand(recipe, found):
+                return TrainedOn(missing=f"`{found.name}`, which it was fine-tuned on, is not at hand or has changed")
+        try:
+            config: FinetuneConfig = build(FinetuneConfig, identity.recipe, PROVENANCE_FILE)
+        except ValueError as error:
+            return TrainedOn(missing=f"its record is of another version ({error})")
+        for name, stage in config.stages.items():
+            for key, task in stage.tasks.items():
+                rows += _read_rows(recipe, identity, f"stages.{name}.tasks.{key}", task)
+    return TrainedOn(rows=rows, missing="" if finetuned else "it was not fine-tuned, as far as its records tell")
+
+
+def _read_rows(recipe: Recipe, identity: Identity, role: str, task: TaskConfig) -> list[tuple[str, ...]]:
+    """Read the texts of the rows that a task trained on, without those that were set apart."""
+    table: dict[str, list[Any]] = read_labelled(recipe, identity, f"{role}.train", task.train, task.kind)
+    if task.shared_texts == "remove":
+        # It brings in the trainer, which scoring has no other use for.
+        from hf_turkembed.finetuning import set_shared_texts_apart
+
+        held_out = {
+            name: read_labelled(recipe, identity, f"{role}.held_out.{name}.data", suite.data, suite.kind)
+            for name, suite in task.held_out.items()
+        }
+        table, _ = set_shared_texts_apart(table, held_out, remove=True)
+    return list(zip(*(column for column in table.values() if isinstance(column[0], str)), strict=True))
+
+
+def _find_unread(chain: list[Provenance]) -> str | None:
+    """Name the base model of a fine-tuning that was made by a step whose record was not found."""
+    known = {record.identity.digest for record in chain}
+    bases = (record.identity.input("base_model") for record in chain if record.identity.step == "finetune")
+    return next((f"`{base.name}`" for base in bases if base.record not in (None, *known)), None)
+
+
+def _is_at_hand(recipe: Recipe, found: Input) -> bool:
+    """Tell whether data can be read as it was when it was trained on."""
+    if found.revision is not None:
+        return True
+    if not recipes.is_local(found.name) or ("{data_root}" in found.name and recipe.data_root is None):
+        return False
+    path = recipes.local_path(recipe, found.name)
+    return path.exists() and digest_path(path) == found.digest

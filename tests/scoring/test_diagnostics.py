@@ -1,0 +1,229 @@
+"""Every sign of failure: found in vectors, scores or data that show it, and in none that do not."""
+
+import numpy as np
+import pytest
+from samples import TEXTS
+
+from hf_turkembed.findings import DIAGNOSTICS, Diagnostic
+from hf_turkembed.scoring import Examination, metrics
+from hf_turkembed.scoring.diagnostics import (
+    TrainedOn,
+    diagnose_correlations,
+    diagnose_forgetting,
+    diagnose_leakage,
+    diagnose_spelling,
+    diagnose_vectors,
+    diagnose_widths,
+)
+
+WORDS = ("kedi", "ılık", "İzmir", "şehir", "yağmur", "kapı", "ışık", "deniz", "öğle", "ağaç", "iğde", "çiçek")
+SENTENCES = [" ".join(WORDS[(row * k + k) % 12] for k in range(1, 3 + row % 9)) + f" {row}" for row in range(300)]
+
+
+@pytest.fixture
+def vectors():
+    return np.random.default_rng(0).normal(size=(len(SENTENCES), 32)).astype(np.float32)
+
+
+def by_name(diagnostics):
+    return {found.name: found for found in diagnostics}
+
+
+def test_vectors_in_all_directions_are_no_warning(vectors):
+    found = by_name(diagnose_vectors("m", SENTENCES, vectors, (32, 8)))
+    assert set(found) == {"unusable_vectors", "anisotropy", "length_bias"}
+    assert not any(one.flagged for one in found.values())
+    assert found["unusable_vectors"].value == 0 and abs(found["anisotropy"].value) < 0.02
+
+
+def test_vectors_with_a_direction_in_common_are_anisotropic(vectors):
+    found = by_name(diagnose_vectors("m", SENTENCES, vectors + 3, (32,)))["anisotropy"]
+    pairs = metrics.normalise(vectors + 3)
+    cosines = (pairs @ pairs.T)[np.triu_indices(len(pairs), 1)]
+    assert found.flagged and found.value == pytest.approx(cosines.mean(), abs=1e-6) and found.value > 0.8
+
+
+@pytest.mark.parametrize("damage", ["zero", "nan", "same"])
+def test_zero_damaged_and_repeated_vectors_are_unusable(vectors, damage):
+    vectors[7] = {"zero": 0, "nan": np.nan, "same": 2 * vectors[9]}[damage]
+    found = by_name(diagnose_vectors("m", SENTENCES, vectors, (32, 8)))["unusable_vectors"]
+    count = 2 if damage == "same" else 1
+    assert found.flagged and found.value == pytest.approx(count / 300)
+    assert f"{count} of 300" in found.detail and repr(SENTENCES[7][:40]) in found.detail
+
+
+def test_vectors_that_only_a_narrow_width_confuses_are_found(vectors):
+    vectors[7, :8] = vectors[9, :8]
+    found = by_name(diagnose_vectors("m", SENTENCES, vectors, (32, 8)))["unusable_vectors"]
+    assert found.flagged and "2 of 300 at 8 dimensions" in found.detail
+    assert not by_name(diagnose_vectors("m", SENTENCES, vectors, (32,)))["unusable_vectors"].flagged
+
+
+def test_texts_that_differ_in_case_alone_may_share_a_vector(vectors):
+    texts = [*SENTENCES[:200], *(text.upper() for text in SENTENCES[:100])]
+    vectors[200:] = vectors[:100]
+    assert not by_name(diagnose_vectors("m", texts, vectors, (32,)))["unusable_vectors"].flagged
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_direction_that_grows_with_length_is_length_bias(vectors, sign):
+    lengths = np.array([len(text) for text in SENTENCES], dtype=np.float32)
+    vectors[:, 0] = 5 + sign * 4 * (lengths - lengths.mean()) / np.ptp(lengths)
+    found = by_name(diagnose_vectors("m", SENTENCES, vectors, (32,)))["length_bias"]
+    assert found.flagged and found.detail.startswith("longer" if sign == 1 else "shorter")
+
+
+def test_too_few_texts_are_said_and_not_judged(vectors):
+    found = diagnose_vectors("m", SENTENCES[:5], vectors[:5], (32,))
+    assert all(one.value is None and "5 different texts" in one.missing and not one.flagged for one in found)
+
+
+def encode_by(letters):
+    """Encode a text as the number of times each letter occurs, after a spelling rule."""
+
+    def encode(texts):
+        return np.array(
+            [np.bincount([ord(c) % 997 for c in letters(text)], minlength=997) for text in texts], dtype=np.float32
+        )
+
+    return encode
+
+
+def test_an_encoder_that_ignores_case_and_dots_is_insensitive():
+    def fold(text):
+        return text.replace("İ", "i").replace("I", "ı").lower().replace("ı", "i")
+
+    found = by_name(diagnose_spelling("m", SENTENCES, encode_by(fold)))
+    assert {name: one.value for name, one in found.items()} == pytest.approx({"turkish_capitals": 0, "dotless_i": 0})
+
+
+def test_an_encoder_of_letters_as_they_are_is_sensitive_to_capitals_and_not_to_dots():
+    texts = [f"{''.join(sorted(text))} ı" for text in SENTENCES if "ı" not in text and "İ" not in text]
+    found = by_name(diagnose_spelling("m", texts, encode_by(lambda text: text)))
+    assert found["turkish_capitals"].flagged and found["turkish_capitals"].value > 1
+    assert 0 < found["dotless_i"].value and not found["dotless_i"].flagged
+
+
+def test_an_encoder_of_the_letters_in_question_is_sensitive_to_dots():
+    only = encode_by(lambda text: [c for c in text if c in "ıİ" or c.isdigit()])
+    assert by_name(diagnose_spelling("m", SENTENCES, only))["dotless_i"].flagged
+
+
+def test_respelling_leaves_other_languages_out_and_knows_the_turkish_rule():
+    asked = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return encode_by(lambda text: text)(texts)
+
+    diagnose_spelling("m", ["this is English", *(f"İzmir'de ılık iş {row}" for row in range(30))], encode)
+    assert "İZMİR'DE ILIK İŞ 3" in asked and "Izmir'de ilik iş 3" in asked
+    assert not any("English" in text or "ENGLİSH" in text for text in asked)
+
+
+def test_a_constant_encoder_and_english_text_have_no_sensitivity():
+    constant = diagnose_spelling("m", SENTENCES, lambda texts: np.ones((len(texts), 4), dtype=np.float32))
+    assert {one.missing for one in constant} == {"all texts have the same vector"}
+    english = diagnose_spelling("m", ["no such letters"] * 40, encode_by(lambda text: text))
+    assert all("0 Turkish texts" in one.missing for one in english)
+
+
+def resampled(*means, spread=0.01):
+    common = np.random.default_rng(0).normal(size=2000) * spread
+    return [mean + common + np.random.default_rng(row).normal(size=2000) * 0.002 for row, mean in enumerate(means)]
+
+
+def test_a_narrow_width_that_beats_a_wide_one_beyond_doubt_is_found():
+    draws = dict(zip((64, 128, 256), resampled(0.7, 0.72, 0.69), strict=True))
+    (found,) = diagnose_widths("m", "sts", {64: 0.7, 128: 0.72, 256: 0.69}, draws, 0.95)
+    assert found.flagged and found.detail == "128 against 256 dimensions" and found.value == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("means", [(0.69, 0.70, 0.71), (0.701, 0.7, 0.7)])
+def test_widths_that_rise_or_differ_by_chance_are_no_warning(means):
+    draws = dict(zip((64, 128, 256), resampled(*means), strict=True))
+    (found,) = diagnose_widths("m", "sts", dict(zip((64, 128, 256), means, strict=True)), draws, 0.95)
+    assert not found.flagged
+
+
+def test_one_width_alone_is_not_judged():
+    (found,) = diagnose_widths("m", "sts", {64: 0.7}, {64: resampled(0.7)[0]}, 0.95)
+    assert found.missing == "scored at one width"
+
+
+def test_correlations_of_a_bent_relation_lie_apart_and_those_of_a_straight_one_do_not():
+    generator = np.random.default_rng(0)
+    grades = generator.uniform(size=2000)
+    straight = grades + 0.3 * generator.normal(size=2000)
+    bent = np.exp(6 * straight)
+    for similarities, flagged in ((straight, False), (bent, True)):
+        pair = metrics.spearman(similarities, grades), metrics.pearson(similarities, grades)
+        (found,) = diagnose_correlations("m", "sts", *pair)
+        assert found.flagged is flagged and found.value == pytest.approx(abs(pair[0] - pair[1]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flagged"), [(0.95, 0.90, True), (0.95, 0.945, False), (0.90, 0.95, False)]
+)
+def test_a_fall_of_more_than_a_point_is_forgetting(before, after, flagged):
+    found = diagnose_forgetting("m", "base", "nli", (before, after), tuple(resampled(before, after)), 0.95)
+    assert [one.flagged for one in found] == [flagged] and found[0].value == pytest.approx(before - after)
+
+
+def test_a_fall_within_its_interval_is_not_forgetting():
+    wide = np.random.default_rng(0).normal(size=(2, 2000)) * 0.05 + [[0.95], [0.93]]
+    (found,) = diagnose_forgetting("m", "base", "nli", (0.95, 0.93), tuple(wide), 0.95)
+    assert found.value > found.threshold and not found.flagged
+
+
+PAIRS = [(f"soru {row} nedir", f"yanıt {row} budur") for row in range(100)]
+
+
+@pytest.mark.parametrize(("copied", "flagged"), [(1, False), (2, True)])
+def test_rows_that_were_trained_on_are_leaked(copied, flagged):
+    columns = list(zip(*PAIRS, strict=True))
+    train = [("X", "Y"), *((right.upper(), left) for left, right in PAIRS[:copied])]
+    found = by_name(diagnose_leakage("m", "s", columns, TrainedOn(rows=train)))
+    assert found["leaked_rows"].flagged is flagged and found["leaked_rows"].value == copied / 100
+    assert found["leaked_texts"].value == copied / 100 and not found["leaked_texts"].flagged
+
+
+def test_texts_that_were_trained_on_in_other_rows_are_leaked_texts_alone():
+    train = [(left, "başka bir metin") for left, _ in PAIRS[:20]]
+    found = by_name(diagnose_leakage("m", "s", list(zip(*PAIRS, strict=True)), TrainedOn(rows=train)))
+    assert found["leaked_texts"].flagged and found["leaked_texts"].value == 0.1
+    assert found["leaked_rows"].value == 0
+
+
+def test_a_pair_inside_a_triplet_that_was_trained_on_is_leaked():
+    train = [(left, right, "olumsuz") for left, right in PAIRS]
+    found = by_name(diagnose_leakage("m", "s", list(zip(*PAIRS, strict=True)), TrainedOn(rows=train)))
+    assert found["leaked_rows"].value == 1
+
+
+def test_leakage_from_unknown_data_is_missing_with_the_reason():
+    found = diagnose_leakage("m", "s", [["a"], ["b"]], TrainedOn(missing="no record"))
+    assert [one.missing for one in found] == ["no record"] * 2
+
+
+def test_every_diagnostic_of_the_list_is_made_for_a_model_that_was_trained_from_another(model, suite, score):
+    examination = Examination(
+        trained_on={"student": TrainedOn(rows=[(TEXTS[0], TEXTS[3])])}, trained_from={"student": "teacher"}
+    )
+    report = score({"teacher": model, "student": model}, [suite("sts"), suite("triplets")], examination=examination)
+    assert {found.name for found in report.diagnostics} == set(DIAGNOSTICS)
+    assert {found.model for found in report.diagnostics} == {"student"}
+    leaked = [found for found in report.diagnostics if (found.name, found.suite) == ("leaked_rows", "sts")]
+    assert leaked[0].value == 0.2 and leaked[0].flagged
+    forgotten = [found.value for found in report.diagnostics if found.name == "forgetting"]
+    assert forgotten == [0, 0]
+
+
+def test_a_diagnostic_is_finite_and_of_a_known_name():
+    made = {"name": "anisotropy", "model": "m", "suite": None, "threshold": 0.5}
+    with pytest.raises(ValueError, match="finite or explicitly missing"):
+        Diagnostic(**made, value=float("nan"))
+    with pytest.raises(ValueError, match="either a value or the reason"):
+        Diagnostic(**made, value=None)
+    with pytest.raises(ValueError, match="there is no diagnostic `anisotropi`"):
+        Diagnostic(**{**made, "name": "anisotropi"}, value=0.1)
