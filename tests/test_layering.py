@@ -31,6 +31,7 @@ MAY_USE = {
     "gte_checkpoint": {"checkpoint", "record", "version"},
     "distillation": {"corpus", "record", "modeling"},
     "finetuning": {"corpus", "record", "modeling"},
+    "classification": {"markdown", "scoring"},
     "scoring": {"corpus", "scores", "modeling"},
     "publishing": {
         "checkpoint",
