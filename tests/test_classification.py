@@ -1,4 +1,4 @@
-"""A linear head: scikit-learn's fit, measured as scikit-learn measures, loaded again by sentence-transformers alone."""
+"""A linear head: scikit-learn's fit and measures, loaded again by sentence-transformers alone."""
 
 import json
 
