@@ -4,7 +4,7 @@ accelerate launch --config_file accelerate_configs/cpu.yaml recipes/finetune.py 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from hf_turkembed.finetuning import (
     add_adapter,
     finetune,
     merge_adapter,
+    mine_negatives,
     remove_checkpoints,
     set_shared_texts_apart,
 )
 from hf_turkembed.modeling.repository import check_encoder, save_model
-from hf_turkembed.recipe import FinetuneConfig, Recipe
+from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig
 from inputs import check_local_data, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
 
 # Texts on which a merged adapter has to agree with one beside the weights.
@@ -47,9 +48,10 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
         check_encoder(base, stage.matryoshka_dims)
         model = load_base(base, config, accelerator)
+        tasks, shared = read_tasks(recipe, step, config, name)
+        tasks, mined = mine(model, tasks, step, stage, accelerator)
         if stage.lora is not None:
             add_adapter(model, **asdict(stage.lora))
-        tasks, shared = read_tasks(recipe, step, config, name)
         report = finetune(
             model,
             tasks,
@@ -66,7 +68,7 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
                 model = merge(model, load_base(base, config, accelerator), step, tasks)
             save_model(model, step.partial, stage.matryoshka_dims, base)
             remove_checkpoints(step.partial)
-            counts = asdict(report) | {"shared_texts": shared}
+            counts = asdict(report) | {"shared_texts": shared, "hard_negatives": mined}
             steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes)
         accelerator.wait_for_everyone()
 
@@ -94,6 +96,22 @@ def read_tasks(
         tasks[name] = Task(rows=rows, loss=task.loss, mini_batch_size=task.mini_batch_size)
         shared[name] = {key: asdict(value) for key, value in found.items()}
     return tasks, shared
+
+
+def mine(
+    model: Any, tasks: Mapping[str, Task], step: steps.Step, stage: StageConfig, accelerator: Any
+) -> tuple[dict[str, Task], dict[str, dict[str, Any]]]:
+    """Give the tasks that ask for them hard negatives; what the main process finds, the others read."""
+    given, found = {**tasks}, {}
+    for name, task in tasks.items():
+        settings = stage.tasks[name].hard_negatives
+        if settings is not None:
+            with accelerator.main_process_first():
+                rows, mined = mine_negatives(
+                    model, task.rows, step.partial, name, **asdict(settings), batch_size=stage.batch_size
+                )
+            given[name], found[name] = replace(task, rows=rows), asdict(mined)
+    return given, found
 
 
 def merge(trained: Any, base: Any, step: steps.Step, tasks: Mapping[str, Task]) -> Any:

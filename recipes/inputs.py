@@ -19,7 +19,15 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_layout
-from hf_turkembed.recipe import CorpusConfig, DatasetConfig, FinetuneConfig, Recipe, ScoreConfig, SuiteConfig
+from hf_turkembed.recipe import (
+    ClassifyConfig,
+    CorpusConfig,
+    DatasetConfig,
+    FinetuneConfig,
+    Recipe,
+    ScoreConfig,
+    SuiteConfig,
+)
 from hf_turkembed.record import Identity
 from hf_turkembed.step import identify
 from hf_turkembed.tokenizer_tables import ID_MAP_FILE
@@ -235,7 +243,7 @@ def labelled_source(recipe: Recipe, identity: Identity, role: str, config: Datas
 def read_labelled(
     recipe: Recipe, identity: Identity, role: str, config: DatasetConfig, kind: str
 ) -> dict[str, list[Any]]:
-    """Read labelled text of a suite's kind, with its number of rows checked; "sts" is any scored pairs.
+    """Read labelled text of a suite's kind or "classes", its number of rows checked; "sts" is any scored pairs.
 
     Raises:
         ValueError: If a row is not as expected, or there are more or fewer than the recipe knows of.
@@ -249,10 +257,29 @@ def read_labelled(
         table = corpus.read_labelled_pairs(source, columns=columns, labels=config.labels, rows=rows)
     elif kind in ("bitext", "retrieval"):
         table = corpus.read_bitext(source, columns=columns, rows=rows)
+    elif kind == "classes":
+        table = corpus.read_classes(source, columns=columns, rows=rows)
     else:
         table = corpus.read_pairs(source, columns=columns, highest_score=config.highest_score, rows=rows)
     corpus.check_row_count(table, config.expected_rows, config.source)
     return {**table}
+
+
+def read_classified(
+    recipe: Recipe, identity: Identity, config: ClassifyConfig
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Read the texts and labels that a head is fitted on, and those that it is measured by.
+
+    Raises:
+        ValueError: If a row is not as expected, there are more or fewer than the recipe knows of, or all rows for
+            training are of one class.
+    """
+    train, held_out = (
+        read_labelled(recipe, identity, role, data, "classes")
+        for role, data in (("train", config.train), ("held_out", config.held_out))
+    )
+    corpus.check_classes(train, config.train.columns[1], config.train.source)
+    return train, held_out
 
 
 def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
@@ -265,6 +292,10 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
     nothing = Identity(step="", recipe={}, inputs=(), code="", seed=recipe.seed)
     if recipe.finetune is not None and "finetune" in steps:
         check_training_data(recipe, recipe.finetune, nothing)
+    if recipe.classify is not None and "classify" in steps:
+        found = recipe.classify
+        if is_there(recipe, found.train.source) and is_there(recipe, found.held_out.source):
+            read_classified(recipe, nothing, found)
     if recipe.score is not None and "score" in steps:
         check_scoring(recipe.score)
         check_suites(recipe, recipe.score.suites, nothing)

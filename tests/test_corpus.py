@@ -1,5 +1,6 @@
 """Readers: what is counted, what is left out, what is refused."""
 
+import csv
 import json
 import logging
 from collections import Counter
@@ -17,6 +18,7 @@ from hf_turkembed.corpus import (
     TextRow,
     TextSource,
     read_bitext,
+    read_classes,
     read_labelled_pairs,
     read_pairs,
     read_rows,
@@ -146,8 +148,70 @@ def test_a_line_that_is_not_json_is_refused_with_its_row(file):
 
 
 def test_another_ending_is_refused(file):
-    with pytest.raises(ValueError, match=r"ends in '\.csv'; expected \.jsonl or \.tsv"):
-        read_triplets(file(b"", "x.csv"))
+    with pytest.raises(ValueError, match=r"ends in '\.xlsx'; expected \.csv, \.tsv or \.jsonl"):
+        read_triplets(file(b"", "x.xlsx"))
+
+
+def test_quoted_fields_of_a_csv_hold_commas_line_ends_and_doubled_quotes(file):
+    content = '\ufeffid,a,b,puan\r\n1,"bir, iki","üç ""dört""",4\r\n\r\n2,"beş\r\naltı",5" ekran,0\r\n'
+    columns = ("a", "b", "puan")
+    assert read_pairs(file(content.encode(), "x.csv"), columns=columns, highest_score=4) == {
+        "sentence1": ["bir, iki", "beş\r\naltı"],
+        "sentence2": ['üç "dört"', '5" ekran'],
+        "score": [1.0, 0.0],
+    }
+
+
+CELLS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).filter(str.strip)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
+def test_what_a_csv_writer_wrote_is_read_again(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("x") / "x.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("query", "passage"), *rows])
+    table = read_bitext(path, columns=("query", "passage"))
+    assert list(zip(*table.values(), strict=True)) == [(left.strip(), right.strip()) for left, right in rows]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a;b\n1;2\n", r"x\.csv has ';' between its columns \('a;b'\), expected ','; save it with commas"),
+        ("a\tb\n1\t2\n", r"x\.csv has '\\t' between its columns"),
+        ("a,b,a\n1,2,3\n", r"x\.csv has two columns 'a'; rename one"),
+        ("a,c\n1,2\n", r"x\.csv, row 1: no column 'b'; its columns are a, c"),
+        (
+            "a,b\n1,2\n1,2,3\n",
+            r"x\.csv, row 2 has more fields than the header, which has 2; put texts that hold a comma",
+        ),
+        ("a,b\n1\n", r"x\.csv, row 1 has fewer fields than the header"),
+        ('a,b\n1,2\n"1,2\n3,4\n', r"x\.csv, row 2: unexpected end of data; a quotation mark inside"),
+        ('a,b\n1,"2"3\n', r"x\.csv, row 1: .* a quotation mark inside"),
+        ("a,b\n1,2\n ,2\n", r"x\.csv, row 2: column 'a' is ' ', expected text"),
+        ("a,b\n", r"x\.csv holds no rows; expected columns a, b and at least one row"),
+        ("", r"x\.csv holds no rows"),
+    ],
+)
+def test_a_csv_that_is_not_as_it_seems_is_refused_by_name_and_place(file, content, message):
+    with pytest.raises(ValueError, match=message):
+        read_bitext(file(content.encode(), "x.csv"), columns=("a", "b"))
+
+
+def test_classes_are_texts_with_labels_of_any_kind(file):
+    path = file(b'{"text": "kedi", "label": "hayvan"}\n{"text": "masa", "label": 7}\n', "x.jsonl")
+    table = read_classes(path, columns=("text", "label"))
+    assert table == {"text": ["kedi", "masa"], "label": ["hayvan", "7"]}
+    corpus.check_classes(table, "label", "x.jsonl")
+    with pytest.raises(ValueError, match=r"x\.csv: column 'tür' is 'a' in all 2 rows; expected two classes or more"):
+        corpus.check_classes({"text": ["b", "c"], "label": ["a", "a"]}, "tür", "x.csv")
+
+
+@pytest.mark.parametrize(("label", "shown"), [(0.5, r"0\.5"), (None, "holds nothing"), ("", "''"), ([], r"\[\]")])
+def test_a_label_that_names_no_class_is_refused_with_its_row(file, label, shown):
+    rows = [{"text": "kedi", "label": 1}, {"text": "masa", "label": label}]
+    with pytest.raises(ValueError, match=f"row 2: column 'label'.*{shown}"):
+        read_classes(file("\n".join(map(json.dumps, rows)).encode(), "x.jsonl"), columns=("text", "label"))
 
 
 def test_a_table_that_is_not_utf8_is_refused_by_name(file):

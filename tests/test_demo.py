@@ -246,7 +246,8 @@ def test_the_full_recipes_have_the_papers_settings():
 
 
 @pytest.mark.parametrize(
-    "step", ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "score", "publish", "pipeline")
+    "step",
+    ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "classify", "score", "publish", "pipeline"),
 )
 def test_every_script_has_help(step, capsys):
     assert run_script(step, "--help") == 0

@@ -1,12 +1,14 @@
-"""Readers of plain text, NLI triplets and STS pairs that check what they read."""
+"""Readers of plain and of labelled text that check what they read."""
 
 from hf_turkembed.corpus.hub_dataset import HubDataset
 from hf_turkembed.corpus.labelled import (
     PAIR_COLUMNS,
     TRIPLET_COLUMNS,
+    check_classes,
     check_row_count,
     check_training_rows,
     read_bitext,
+    read_classes,
     read_labelled_pairs,
     read_pairs,
     read_triplets,
@@ -32,6 +34,7 @@ __all__ = [
     "TextColumn",
     "TextRow",
     "TextSource",
+    "check_classes",
     "check_row_count",
     "check_text_sources",
     "check_training_rows",
@@ -39,6 +42,7 @@ __all__ = [
     "find_text_files",
     "fold_text",
     "read_bitext",
+    "read_classes",
     "read_labelled_pairs",
     "read_pairs",
     "read_rows",

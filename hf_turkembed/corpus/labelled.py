@@ -1,4 +1,4 @@
-"""Labelled text: NLI triplets, STS pairs, labelled pairs and bitext, every row of which is checked."""
+"""Labelled text: NLI triplets, STS pairs, labelled pairs, bitext and classes, every row of which is checked."""
 
 import csv
 import json
@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hf_turkembed.corpus.hub_dataset import HubDataset, open_stream
 
-# Characters of one field of a .tsv file; the reader's own limit is shorter than some documents.
+# Characters of one field of a .csv or .tsv file; the reader's own limit is shorter than some documents.
 _LONGEST_FIELD = 1 << 30
 
 TRIPLET_COLUMNS = ("anchor", "positive", "negative")
@@ -23,7 +23,7 @@ def read_triplets(
     """Read NLI triplets.
 
     Args:
-        source: A .jsonl or .tsv file, or a dataset.
+        source: A .csv, .tsv or .jsonl file, or a dataset.
         columns: The source's names for anchor, positive and negative.
         rows: Read only the first ones; None for all.
 
@@ -50,7 +50,7 @@ def read_pairs(
     """Read sentence pairs with graded similarity.
 
     Args:
-        source: A .jsonl or .tsv file, or a dataset.
+        source: A .csv, .tsv or .jsonl file, or a dataset.
         columns: The source's names for sentence1, sentence2 and score.
         highest_score: The source's score for "same meaning".
         rows: Read only the first ones; None for all.
@@ -79,7 +79,7 @@ def read_labelled_pairs(
     """Read sentence pairs with one of two labels, such as entailment and contradiction.
 
     Args:
-        source: A .jsonl or .tsv file, or a dataset.
+        source: A .csv, .tsv or .jsonl file, or a dataset.
         columns: The source's names for sentence1, sentence2 and label.
         labels: 1 or 0 for each label that counts, by its text; pairs with another label are left out.
         rows: Read only the first ones that count; None for all.
@@ -109,7 +109,7 @@ def read_bitext(source: Path | HubDataset, *, columns: Sequence[str], rows: int 
     """Read aligned sentences of two languages.
 
     Args:
-        source: A .jsonl or .tsv file, or a dataset.
+        source: A .csv, .tsv or .jsonl file, or a dataset.
         columns: The source's names for the two sides.
         rows: Read only the first ones; None for all.
 
@@ -123,6 +123,30 @@ def read_bitext(source: Path | HubDataset, *, columns: Sequence[str], rows: int 
     for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
         for name, column in zip(table, columns, strict=True):
             table[name].append(_text(row[column], source, number, column))
+    return table
+
+
+def read_classes(
+    source: Path | HubDataset, *, columns: Sequence[str], rows: int | None = None
+) -> dict[str, list[str]]:
+    """Read texts, each with the class it belongs to.
+
+    Args:
+        source: A .csv, .tsv or .jsonl file, or a dataset.
+        columns: The source's names for text and label.
+        rows: Read only the first ones; None for all.
+
+    Returns:
+        Columns `text` and `label`, of equal length; labels that are numbers are written out.
+
+    Raises:
+        ValueError: If a column is missing, a text is empty, or a label is neither text nor a whole number.
+    """
+    table: dict[str, list[str]] = {"text": [], "label": []}
+    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+        label = row[columns[1]]
+        table["text"].append(_text(row[columns[0]], source, number, columns[0]))
+        table["label"].append(_text(str(label) if isinstance(label, int) else label, source, number, columns[1]))
     return table
 
 
@@ -153,6 +177,19 @@ def check_training_rows(table: Mapping[str, Sequence[Any]], batch_size: int, nam
         raise ValueError(f"{name}: all {rows:,} scores are {scores.pop():g}; pairs of equal score teach nothing.")
 
 
+def check_classes(table: Mapping[str, Sequence[str]], column: str, name: str) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        ValueError: If all labels are the same.
+    """
+    if len(set(table["label"])) == 1:
+        raise ValueError(
+            f"{name}: column {column!r} is {table['label'][0]!r} in all {len(table['label']):,} rows; expected two "
+            "classes or more."
+        )
+
+
 def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Yield rows of a table that has the columns."""
     rows = open_stream(source) if isinstance(source, HubDataset) else _file_rows(source)
@@ -170,31 +207,66 @@ def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping
 
 
 def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield rows of a .jsonl or .tsv file as mappings."""
-    if path.suffix not in (".jsonl", ".tsv"):
-        raise ValueError(f"{path} ends in {path.suffix!r}; expected .jsonl or .tsv.")
+    """Yield rows of a .csv, .tsv or .jsonl file as mappings."""
+    readers = {".csv": _csv_rows, ".tsv": _tsv_rows, ".jsonl": _jsonl_rows}
+    if path.suffix not in readers:
+        raise ValueError(f"{path} ends in {path.suffix!r}; expected .csv, .tsv or .jsonl.")
+    csv.field_size_limit(_LONGEST_FIELD)
     try:
-        yield from _decoded_rows(path)
+        # Spreadsheets begin a file with a mark of its encoding, which is no part of the first column's name.
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from readers[path.suffix](path, stream)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid UTF-8 ({error}); convert it.") from error
 
 
-def _decoded_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a file that is valid UTF-8."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        if path.suffix == ".tsv":
-            csv.field_size_limit(_LONGEST_FIELD)
-            # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
-            yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            return
-        for number, line in enumerate(stream, start=1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, row {number} is not valid JSON: {error}.") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, row {number} is {type(row).__name__}, expected an object with columns.")
+def _tsv_rows(_: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+    """Return the rows of a file whose fields stand between tabs."""
+    # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
+    return csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+def _csv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file whose fields stand between commas, in quotation marks where they hold one."""
+    reader = csv.DictReader(stream, strict=True)
+    number = 0
+    try:
+        names = reader.fieldnames or ()
+        _check_header(path, names)
+        for number, row in enumerate(reader, start=1):
+            if None in row or None in row.values():
+                more = "more" if None in row else "fewer"
+                raise ValueError(
+                    f"{path}, row {number} has {more} fields than the header, which has {len(names)}; "
+                    "put texts that hold a comma in quotation marks."
+                )
             yield row
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, row {number + 1}: {error}; a quotation mark inside a quoted text has to be doubled."
+        ) from error
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    """Raise where the names of a .csv file's columns show that it was read in the wrong way."""
+    if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        raise ValueError(
+            f"{path} has {other!r} between its columns ({names[0]!r}), expected ','; save it with commas."
+        )
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{path} has two columns {repeated[0]!r}; rename one.")
+
+
+def _jsonl_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file that has one on each line."""
+    for number, line in enumerate(stream, start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, row {number} is not valid JSON: {error}.") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}, row {number} is {type(row).__name__}, expected an object with columns.")
+        yield row
 
 
 def _text(value: Any, source: Path | HubDataset, number: int, column: str) -> str:

@@ -1,6 +1,7 @@
 """Matryoshka fine-tuning on the sentence-transformers trainer, one stage at a time."""
 
 from hf_turkembed.finetuning.adapters import ADAPTER_FOLDER, add_adapter, merge_adapter
+from hf_turkembed.finetuning.hard_negatives import HardNegatives, mine_negatives
 from hf_turkembed.finetuning.losses import Loss, Task, make_loss
 from hf_turkembed.finetuning.shared_texts import SharedTexts, set_shared_texts_apart
 from hf_turkembed.finetuning.training import FinetuneReport, finetune, remove_checkpoints
@@ -8,6 +9,7 @@ from hf_turkembed.finetuning.training import FinetuneReport, finetune, remove_ch
 __all__ = [
     "ADAPTER_FOLDER",
     "FinetuneReport",
+    "HardNegatives",
     "Loss",
     "SharedTexts",
     "Task",
@@ -15,6 +17,7 @@ __all__ = [
     "finetune",
     "make_loss",
     "merge_adapter",
+    "mine_negatives",
     "remove_checkpoints",
     "set_shared_texts_apart",
 ]

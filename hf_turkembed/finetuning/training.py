@@ -19,7 +19,7 @@ from hf_turkembed.finetuning.losses import Task, make_loss
 
 logger = logging.getLogger(__name__)
 
-_CHECKPOINTS = "checkpoints"
+CHECKPOINTS = "checkpoints"
 # What the trainer must not be told twice, or what would write elsewhere than into the stage's folder.
 _RESERVED = (
     "output_dir",
@@ -94,7 +94,7 @@ def finetune(
         raise ValueError(
             f"`matryoshka_dims` begins with {matryoshka_dims[0]}; the model gives {model.get_embedding_dimension()}."
         )
-    arguments = _training_arguments(folder / _CHECKPOINTS, batch_size, training, seed)
+    arguments = _training_arguments(folder / CHECKPOINTS, batch_size, training, seed)
     for name, task in tasks.items():
         check_training_rows(task.rows, batch_size, f"task `{name}`")
     if batch_size % arguments.world_size:
@@ -105,7 +105,7 @@ def finetune(
         train_dataset=DatasetDict({name: Dataset.from_dict(dict(task.rows)) for name, task in tasks.items()}),
         loss={name: make_loss(model, task, matryoshka_dims) for name, task in tasks.items()},
     )
-    state, seconds_per_step = _train(trainer, model, folder / _CHECKPOINTS)
+    state, seconds_per_step = _train(trainer, model, folder / CHECKPOINTS)
     _check_steps(state, batch_size)
     return FinetuneReport(
         rows=sum(task.size for task in tasks.values()),
@@ -124,7 +124,7 @@ def finetune(
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove what only an unfinished stage needs; called once the trained model is saved."""
-    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def sample_batches(dataset: Dataset, **settings: Any) -> DefaultBatchSampler:

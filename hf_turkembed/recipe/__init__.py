@@ -1,5 +1,6 @@
 """Recipes: YAML read strictly into frozen dataclasses, one per step."""
 
+from hf_turkembed.recipe.classification import ClassifyConfig
 from hf_turkembed.recipe.data import CorpusConfig, DatasetConfig, TextTableConfig
 from hf_turkembed.recipe.finetuning import FinetuneConfig, StageConfig, TaskConfig
 from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
@@ -20,6 +21,7 @@ from hf_turkembed.recipe.sources import DataSource, ModelSource, is_local, porta
 
 __all__ = [
     "STEPS",
+    "ClassifyConfig",
     "CloneConfig",
     "CorpusConfig",
     "DataSource",

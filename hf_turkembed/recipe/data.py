@@ -79,13 +79,13 @@ class CorpusConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
-    """Labelled text: a local .tsv or .jsonl file, or one split of a Hub dataset."""
+    """Labelled text: a local .csv, .tsv or .jsonl file, or one split of a Hub dataset."""
 
     source: DataSource
     config: str | None = None
     split: str | None = None
     # The columns of the file or dataset, in our order: anchor, positive, negative; or sentence1, sentence2, score;
-    # or sentence1, sentence2, label; or the two sentences of a bitext.
+    # or sentence1, sentence2, label; or the two sentences of a bitext; or text and label.
     columns: tuple[str, ...]
     # 1 or 0 for each label that counts, such as entailment: 1, contradiction: 0; rows with others are left out.
     labels: Mapping[str, int] = field(default_factory=dict)

@@ -16,6 +16,26 @@ LossName = Literal["multiple_negatives_ranking", "cosent", "angle", "cosine_simi
 
 
 @dataclass(frozen=True, kw_only=True)
+class HardNegativesConfig:
+    """Wrong answers that the model takes for near before it is trained on them."""
+
+    # Of each pair; a pair for which fewer are found is left out.
+    count: int = 1
+    # The cosine of a wrong answer with its query is by this share of the right answer's below that: what is nearer
+    # is likely to be right as well.
+    relative_margin: float = 0.05
+    # Nearest passages of a query that are looked through.
+    candidates: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not 1 <= self.count <= self.candidates:
+            raise ValueError(f"`count` is {self.count}, expected 1 to `candidates`, which is {self.candidates}.")
+        if not 0 <= self.relative_margin < 1:
+            raise ValueError(f"`relative_margin` is {self.relative_margin}, expected a share from 0 to below 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskConfig:
     """Labelled text and the loss that it is trained with, inside MatryoshkaLoss."""
 
@@ -24,6 +44,8 @@ class TaskConfig:
     loss: LossName
     # Ranking only: rows of one forward pass of one process, where a whole batch does not fit into memory.
     mini_batch_size: int | None = None
+    # Ranking of two columns only: negatives are found among the passages of the other rows.
+    hard_negatives: HardNegativesConfig | None = None
     # Held-out data, by name; how many rows of `train` share a text with it is counted.
     held_out: Mapping[str, SuiteConfig] = field(default_factory=dict)
     # Whether those rows are trained on all the same.
@@ -37,6 +59,8 @@ class TaskConfig:
             raise ValueError(f"`train` needs {counts} columns and no labels, not {self.train.columns}.")
         if self.mini_batch_size is not None and not self.ranks:
             raise ValueError(f"`mini_batch_size` belongs to multiple_negatives_ranking, not to {self.loss}.")
+        if self.hard_negatives is not None and self.kind != "bitext":
+            raise ValueError("`hard_negatives` belongs to multiple_negatives_ranking with two columns in `train`.")
         if self.shared_texts == "remove" and not self.held_out:
             raise ValueError("`shared_texts: remove` needs `held_out` to know which texts are meant.")
 

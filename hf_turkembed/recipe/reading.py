@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from hf_turkembed.recipe.classification import ClassifyConfig
 from hf_turkembed.recipe.finetuning import FinetuneConfig
 from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
 from hf_turkembed.recipe.publishing import PublishConfig
@@ -38,6 +39,7 @@ class Recipe:
     embed: EmbedConfig | None = None
     distill: DistillConfig | None = None
     finetune: FinetuneConfig | None = None
+    classify: ClassifyConfig | None = None
     score: ScoreConfig | None = None
     publish: PublishConfig | None = None
 
@@ -52,7 +54,7 @@ class Recipe:
             raise ValueError("the recipe reads local data: say where it lies with `data_root=DIR`.")
 
 
-STEPS = ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "score", "publish")
+STEPS = ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "classify", "score", "publish")
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
