@@ -127,6 +127,7 @@ def plan_examination(recipe: Recipe, config: ScoreConfig, folders: Mapping[str, 
     profile, diagnostics = config.profile, config.diagnostics
     diagnosed = () if diagnostics is None else diagnostics.models or tuple(config.models)
     return Examination(
+        lexical_floor=config.lexical_floor,
         profiled=() if profile is None else profile.suites,
         quantizations=() if profile is None else profile.quantizations,
         trained_on={role: read_trained_on(recipe, folders[role]) for role in diagnosed},

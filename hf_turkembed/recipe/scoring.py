@@ -121,6 +121,8 @@ class ScoreConfig:
     # Bootstrap resamples for the intervals, and permutations for the comparisons. With 2,000 chance moves a bound by
     # a fifteenth of the score's standard error; more cost little beside encoding with a full-size model.
     resamples: int = 2000
+    # Score similarity of spelling as well, below which an encoder has learnt little.
+    lexical_floor: bool = False
     tr_mteb: TrMtebConfig | None = None
     profile: ProfileConfig | None = None
     long_text: LongTextConfig | None = None

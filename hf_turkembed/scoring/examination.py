@@ -19,6 +19,8 @@ from hf_turkembed.scoring.suites import KINDS, Suite, text_columns
 class Examination:
     """What is looked into."""
 
+    # Whether similarity of spelling alone is scored on graded pairs as well.
+    lexical_floor: bool = False
     # Suites that are profiled at every width, and with which forms of storage.
     profiled: tuple[str, ...] = ()
     quantizations: tuple[Quantization, ...] = ()

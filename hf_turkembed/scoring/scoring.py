@@ -19,6 +19,7 @@ from hf_turkembed.scoring.examination import (
     profile_suite,
     with_intervals,
 )
+from hf_turkembed.scoring.lexical_floor import score_lexical_floor
 from hf_turkembed.scoring.resampling import (
     Sample,
     bootstrap,
@@ -92,9 +93,14 @@ def score_models(
     """
     examination = examination or Examination()
     measured = [_score_model(model, suites, accelerator, batch_size, examination) for model in models]
-    scores = [score for one in measured for score, _ in one.scores]
+    of_models = [pair for one in measured for pair in one.scores]
+    floor = []
+    if examination.lexical_floor:
+        dims = sorted({dim for model in models for dim in model.truncate_dims}, reverse=True)
+        floor = score_lexical_floor(suites, dims)
+    scores = [score for score, _ in (*of_models, *floor)]
     samples: dict[Key, dict[str, Sample]] = {}
-    for score, sample in (pair for one in measured for pair in one.scores if pair[0].value is not None):
+    for score, sample in (pair for pair in (*of_models, *floor) if pair[0].value is not None):
         samples.setdefault((score.suite, score.metric, score.truncate_dim), {})[score.model] = sample
     resampled = _resample(suites, samples, resampling)
     return ScoreReport(
@@ -105,7 +111,7 @@ def score_models(
         profile=with_intervals([pair for one in measured for pair in one.profile], resampling),
         diagnostics=(
             *(found for one in measured for found in one.diagnostics),
-            *diagnose_scores(scores, resampled, examination, resampling.confidence),
+            *diagnose_scores([score for score, _ in of_models], resampled, examination, resampling.confidence),
         ),
     )
 
