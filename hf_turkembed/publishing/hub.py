@@ -109,8 +109,9 @@ def push_folder(
     check_settings(repo, state, settings, difference)
     push = _Push(HfApi(), staged, files, repo, settings, message)
     with clear_errors(str(repo)):
+        state = push.prepare(state)
         if difference:
-            commit = push.find_pull_request() or push.commit(push.prepare(state))
+            commit = push.find_pull_request() or push.commit(state)
         else:
             logger.info("%s: holds these files already.", repo)
             commit = push.existing(str(state.head))
@@ -185,7 +186,8 @@ class _Push:
         """Commit what differs; after a failure, look whether the commit has landed before it is tried again."""
         head = str(state.head)
         operations = self._upload(compare_files(self.staged, self.files, state.digests))
-        for wait in (*WAITS, None):
+        waits = iter(WAITS)
+        while True:
             try:
                 made = self.api.create_commit(
                     self.repo.repo_id,
@@ -198,13 +200,12 @@ class _Push:
             except FAULTS as error:
                 if landed := self._find_landed(head):
                     return landed
-                if wait is None:
+                if (wait := next(waits, None)) is None:
                     raise
                 wait_out(error, wait, f"{self.repo}: commit")
             else:
                 self._confirm(made.oid)
                 return _Commit(made.oid, str(made.pr_url or made.commit_url))
-        raise AssertionError("the last try returns or raises")
 
     def find_pull_request(self) -> _Commit | None:
         """Find an open pull request of the same title that proposes exactly these files, if one is asked for."""

@@ -105,6 +105,15 @@ def a_pull_request_is_opened_once(hub: Client) -> None:
     hub.survived += 1
 
 
+def a_dataset_or_a_proposal_may_be_the_first_of_its_repo(hub: Client) -> None:
+    folder = write_version(hub.folder / "model", 1)
+    name, other = hub.new_name(), hub.new_name()
+    assert f"/datasets/{name}/commit/" in publish(name, folder, repo_type="dataset", tag="v1")
+    assert hub.api.dataset_info(name, revision="v1").sha == hub.api.dataset_info(name).sha
+    publish(other, folder, create_pr=True)
+    assert remote(hub, other) == {} and remote(hub, other, "refs/pr/1") == digests(folder)
+
+
 def a_new_repo_is_private_and_gated_before_it_holds_anything(hub: Client) -> None:
     name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
     publish(name, folder, private=True, gated="manual")
@@ -115,6 +124,8 @@ def a_new_repo_is_private_and_gated_before_it_holds_anything(hub: Client) -> Non
     assert (info.private, info.gated) == (True, "manual")
     publish(name, folder, private=True, gated="manual")
     assert not hub.requests("/settings")
+    publish(name, folder, private=True, gated="auto")
+    assert hub.api.model_info(name).gated == "auto"
 
 
 def a_public_repo_is_not_taken_for_a_private_one(hub: Client) -> None:

@@ -55,20 +55,20 @@ def a_fault_that_stays_leaves_the_old_or_the_new_and_the_next_run_finishes(hub: 
 
 
 def a_publication_that_is_killed_is_finished_by_the_next(hub: Client) -> None:
-    for number, route in enumerate(_MOMENTS):
-        for kind in ("slow", "refuse"):
-            name, folder = hub.new_name(), write_version(hub.folder / f"{number}-{kind}", 1)
-            hub.server.clear()
-            # Refused, it is waiting for the next try; answered slowly, it does not know what became of its request.
-            fault = {"seconds": 30.0} if kind == "slow" else {"status": 503, "headers": {"Retry-After": "30"}}
-            hub.server.fault(kind, route, **fault)
-            _kill_when_struck(hub, [name, str(folder)])
-            hub.server.clear()
-            assert remote(hub, name) in ({}, digests(folder))
-            publish(name, folder, tag="v1")
-            assert remote(hub, name) == digests(folder)
-            assert [commit.title for commit in hub.api.list_repo_commits(name)] == ["Publish", "initial commit"]
-            hub.survived += 1
+    # Answered slowly, it does not know what became of its request; refused, it is waiting for the next try.
+    faults = [("slow", route, {"seconds": 30.0}) for route in _MOMENTS]
+    faults.append(("refuse", "/commit/", {"status": 503, "headers": {"Retry-After": "30"}}))
+    for number, (kind, route, settings) in enumerate(faults):
+        name, folder = hub.new_name(), write_version(hub.folder / str(number), 1)
+        hub.server.clear()
+        hub.server.fault(kind, route, **settings)
+        _kill_when_struck(hub, [name, str(folder)])
+        hub.server.clear()
+        assert remote(hub, name) in ({}, digests(folder))
+        publish(name, folder, tag="v1")
+        assert remote(hub, name) == digests(folder)
+        assert [commit.title for commit in hub.api.list_repo_commits(name)] == ["Publish", "initial commit"]
+        hub.survived += 1
 
 
 def a_quota_that_is_used_up_is_waited_for(hub: Client) -> None:
