@@ -153,9 +153,7 @@ def _verify(staged: Path, repo: HubRepo, difference: Difference | None) -> Verif
         return None
     verification = verify_folder(staged, repo_id=repo.repo_id)
     if not verification.passed:
-        raise ValueError(
-            f"{staged.name} failed verification and was not published: {verification.describe_failures()}."
-        )
+        raise ValueError(f"{repo} failed verification and was not published: {verification.describe_failures()}.")
     return verification
 
 

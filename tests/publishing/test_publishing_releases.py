@@ -19,10 +19,11 @@ def tokenizer(gemma, tmp_path, step_writer):
     content = json.loads((gemma / "tokenizer.json").read_text(encoding="utf-8"))
     content["added_tokens"] = [token for token in content["added_tokens"] if not token["content"].startswith("<0x")]
     folder = tmp_path / "run" / "tokenizer"
-    recipe = {"source": "t", "corpus": {"languages": ["tr"]}, "vocab_size": 400, "new_tokens": 0}
-    step_writer(folder, "tokenizer", recipe, [SOURCE], {})
+    folder.mkdir(parents=True)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     (folder / "tokenizer_config.json").write_bytes((gemma / "tokenizer_config.json").read_bytes())
+    recipe = {"source": "t", "corpus": {"languages": ["tr"]}, "vocab_size": 400, "new_tokens": 0}
+    step_writer(folder, "tokenizer", recipe, [SOURCE], {})
     return folder
 
 
