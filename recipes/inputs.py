@@ -19,6 +19,8 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_layout
+from hf_turkembed.publishing.downloads import check_download
+from hf_turkembed.publishing.hub_state import HubRepo
 from hf_turkembed.recipe import (
     ClassifyConfig,
     CorpusConfig,
@@ -146,7 +148,7 @@ def fetch(recipe: Recipe, identity: Identity, role: str, source: str) -> Path:
     """Return the folder or file behind a source, downloaded at the recorded revision where it is a Hub model.
 
     Raises:
-        ConnectionError: If it cannot be downloaded.
+        ConnectionError: If it cannot be downloaded, or arrives damaged.
         ValueError: If it has no weights in safetensors; other forms are not read, as reading them can run code.
     """
     if recipes.is_local(source):
@@ -154,6 +156,7 @@ def fetch(recipe: Recipe, identity: Identity, role: str, source: str) -> Path:
     found = identity.input(role)
     try:
         folder = Path(snapshot_download(found.name, revision=found.revision, ignore_patterns=_UNUSED_FILES))
+        check_download(HubRepo(repo_id=found.name, repo_type="model"), folder)
     except (OSError, HTTPError) as error:
         reason = " ".join(str(error).split())
         raise ConnectionError(f"`{role}` names {found.name!r}, which cannot be downloaded: {reason}") from error

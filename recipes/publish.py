@@ -1,4 +1,4 @@
-"""Publish what a run made: card, verification, and then the outbox or the Hub.
+"""Publish what a run made: cards that name each other, verification, and then the outbox or the Hub.
 
 python recipes/publish.py RECIPE [section.key=value ...]
 """
@@ -6,7 +6,7 @@ python recipes/publish.py RECIPE [section.key=value ...]
 from pathlib import Path
 
 from hf_turkembed import recipe as recipes
-from hf_turkembed.publishing import publish_folder
+from hf_turkembed.publishing import HubSettings, publish_release
 from hf_turkembed.record import as_plain, write_json
 from hf_turkembed.scores import SCORES_FILE, read_scores
 from hf_turkembed.step import finish_step, open_step
@@ -20,24 +20,19 @@ def main() -> None:
         config = recipe.publish
         if step.done or config is None:
             return
-        report = read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE)
-        published = [
-            publish_folder(
-                recipes.local_path(recipe, repo.folder),
-                repo_id=repo.repo_id,
-                license=config.license,
-                languages=config.languages,
-                report=report,
-                target=config.target,
-                outbox=Path(config.outbox),
-                private=config.private,
-            )
-            for repo in config.repos.values()
-        ]
-        for result in published:
+        settings = HubSettings(private=config.private, gated=config.gated, tag=config.tag)
+        release = publish_release(
+            {repo.repo_id: recipes.local_path(recipe, repo.folder) for repo in config.repos.values()},
+            license=config.license,
+            languages=config.languages,
+            report=read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE),
+            target=settings if config.target == "hub" else Path(config.outbox),
+            collection=config.collection,
+        )
+        for result in release.repos:
             write_json(step.partial / f"{result.repo_id.replace('/', '--')}.json", as_plain(result))
-        counts = {result.repo_id: {"files": len(result.files)} for result in published}
-        finish_step(step, counts=counts)
+        counts = {result.repo_id: {"files": len(result.files)} for result in release.repos}
+        finish_step(step, counts=counts | {"collection": release.collection})
 
 
 if __name__ == "__main__":

@@ -90,6 +90,17 @@ def test_shapes_with_random_weights_are_timed(run, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.launch
+def test_publishing_is_timed_beside_the_client_and_a_changed_card_is_counted(run):
+    text = run("benchmarks/publish", "--megabytes", 2, "--runs", 1)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:2] == "| "][1:]
+    assert [row[0] for row in rows] == [
+        f"{name}, {mode}" for mode in ("xet", "lfs") for name in ("hf_turkembed", "upload_folder")
+    ]
+    assert all(int(row[5].replace(",", "")) < 10_000 for row in rows)
+
+
+@pytest.mark.slow
 def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     rows = {"tr": [TextRow(f"{text} {number}") for number in range(30) for text in TEXTS]}
     teacher = BatchedEncoder(SentenceTransformer(str(gemma), device="cpu"), max_length=64, batch_tokens=512)

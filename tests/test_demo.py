@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from dulwich.repo import Repo
 from huggingface_hub import ModelCard
 from legacy_gte import write_legacy_gte
 from samples import ROOT
@@ -152,6 +154,44 @@ def test_a_published_repo_that_was_removed_is_published_again(demo):
     assert "finetune: already done, skipped" in result.stderr and "publish: running" in result.stderr
     restored = folder / "outbox/sandbox/turkembed-sandbox"
     assert record.digest_path(restored) == record.digest_path(moved)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["xet", "lfs"])
+def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_the_hub(
+    demo, hub, run_client, tmp_path, mode
+):
+    shutil.copytree(demo[0] / "output", tmp_path / "output")
+    text = (ROOT / "recipes/sandbox/release.yaml").read_text().replace("sandbox/release-", f"acme/{mode}-")
+    (tmp_path / "release.yaml").write_text(text.replace("Turkish sandbox", f"Turkish sandbox by {mode}"))
+    publish = [ROOT / "recipes/publish.py", "release.yaml", "publish.target=hub"]
+    hub.fault("refuse", f"/api/models/acme/{mode}-distilled/commit/", status=403)
+    cut_off = run_client(*publish, xet=mode == "xet")
+    assert cut_off.returncode == 1 and "403" in cut_off.stderr.splitlines()[-1]
+    hub.clear()
+    done = run_client(*publish, xet=mode == "xet")
+    assert done.returncode == 0, done.stderr[-3000:]
+    asked = {
+        (request["method"], request["path"].split("/")[4]) for request in hub.requests() if "acme" in request["path"]
+    }
+    assert {name for method, name in asked if method != "GET"} == {
+        f"{mode}-{name}" for name in ("distilled", "nli", "sts")
+    }
+    repos = {repo.repo_id: repo.folder for repo in load_recipe(tmp_path / "release.yaml").publish.repos.values()}
+    for name in repos:
+        kind = "datasets" if name.endswith("vectors") else "models"
+        git = Repo(str(hub.folder / kind / name))
+        messages = [entry.commit.message.decode().split()[0] for entry in git.get_walker()]
+        assert messages == ["Publish", "initial"]
+        assert git.refs[b"refs/tags/v1.0"] == git.head()
+        card = git[git[git[git.head()].tree][b"README.md"][1]].data.decode()
+        assert {other for other in repos if f"]({other}" in card or f"/{other})" in card} == repos.keys() - {name}
+    pairs = [f"{name}={folder.replace('{output_dir}', 'output/sandbox/release')}" for name, folder in repos.items()]
+    loaded = run_client("-m", "hub_server.release_loading", "v1.0", *pairs, xet=mode == "xet")
+    assert loaded.returncode == 0, loaded.stderr[-3000:]
+    assert loaded.stdout.count("loaded in every way") == len(repos) == 6
+    verified = run_client("-m", "hf_turkembed", "verify", f"acme/{mode}-sts@v1.0", xet=mode == "xet")
+    assert verified.returncode == 0, verified.stdout + verified.stderr[-2000:]
 
 
 def test_a_changed_key_is_refused_before_any_work(demo, script):

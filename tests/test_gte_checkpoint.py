@@ -20,8 +20,7 @@ from hf_turkembed import record
 from hf_turkembed.cloning import clone_model
 from hf_turkembed.gte_checkpoint import convert_gte_checkpoint
 from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_code
-from hf_turkembed.publishing import lineage, render_card, stage_folder, verify_folder
-from hf_turkembed.publishing.hub import fetch_folder
+from hf_turkembed.publishing import fetch_folder, lineage, render_card, stage_folder, verify_folder
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.record import Identity, Input
 from hf_turkembed.scores import ScoreReport

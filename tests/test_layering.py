@@ -87,7 +87,8 @@ def test_code_that_is_pushed_to_the_hub_needs_only_transformers_torch_and_safete
 
 
 def test_only_the_hub_module_writes_to_the_network():
-    writers = {"create_commit", "upload_folder", "upload_file", "push_to_hub", "create_repo"}
+    writers = {"create_commit", "upload_folder", "upload_file", "push_to_hub", "create_repo", "preupload_lfs_files"}
+    writers |= {"create_tag", "update_repo_settings", "create_collection", "add_collection_item"}
     for path in FILES:
         called = {
             node.func.attr

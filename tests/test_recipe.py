@@ -197,3 +197,12 @@ def test_a_stage_without_tasks_is_refused(write):
     head, _, rest = FINETUNE.partition("      tasks:\n")
     with pytest.raises(ValueError, match="`tasks` is empty; name at least one"):
         load_recipe(write(head + "      tasks: {}\n" + rest.partition("\n")[2]))
+
+
+def test_two_folders_for_one_repo_are_refused(write):
+    repo = '{folder: "{output_dir}/%s", repo_id: org/name}'
+    publish = (
+        f"publish:\n  license: mit\n  languages: []\n  scores: x\n  repos: {{a: {repo % 'a'}, b: {repo % 'b'}}}\n"
+    )
+    with pytest.raises(ValueError, match="`publish`: `repos` names 'org/name' twice"):
+        load_recipe(write(BASE + publish))

@@ -1,7 +1,7 @@
 """`hf-turkembed publish` and `hf-turkembed card`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,10 @@ def publish(
     scores: Scores = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request on the Hub.")] = False,
     private: Annotated[bool, typer.Option("--private", help="Create a new Hub repo as private.")] = False,
+    gated: Annotated[
+        Literal["auto", "manual"] | None, typer.Option(help="Give files to whoever asks, or whom the owner lets in.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Name of the release, a tag on the Hub that is never moved.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but the last step.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -30,25 +34,25 @@ def publish(
     """Render the card of a step's folder, verify it, and publish it to the outbox or the Hub."""
     if to_hub and outbox is not None:
         raise ValueError("`--outbox` and `--hub` exclude each other; choose one target.")
-    if (create_pr or private) and not to_hub:
-        raise ValueError("`--create-pr` and `--private` are about the Hub; add `--hub`, or leave them out.")
-    from hf_turkembed.publishing import publish_folder
+    if (create_pr or private or gated or tag) and not to_hub:
+        raise ValueError(
+            "`--create-pr`, `--private`, `--gated` and `--tag` are about the Hub; add `--hub`, or leave them out."
+        )
+    from hf_turkembed.publishing import HubSettings, describe_published, publish_folder
 
     if scores is None and (beside := folder.parent / "score").is_dir():
         raise ValueError(
             f"{beside} holds scores of the same run, which the card shows and whose requirements have to hold; "
             f"add `--scores {beside}`."
         )
+    settings = HubSettings(private=private, gated=gated, create_pr=create_pr, tag=tag)
     published = publish_folder(
         folder,
         repo_id=repo_id,
         license=license,
         languages=language or (),
         report=_read_report(scores),
-        target="hub" if to_hub else "outbox",
-        outbox=outbox or Path("outbox"),
-        private=private,
-        create_pr=create_pr,
+        target=settings if to_hub else outbox or Path("outbox"),
         dry_run=dry_run,
     )
     if as_json:
@@ -56,9 +60,8 @@ def publish(
         return
     if quiet:
         return
-    for file in published.files:
-        typer.echo(f"{file.sha256}  {file.size:>12}  {file.path}")
-    typer.echo(f"{'would be published to' if dry_run else 'published to'} {published.location}")
+    for line in describe_published(published):
+        typer.echo(line)
 
 
 def card(

@@ -2,20 +2,30 @@
 
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.comparisons import Check
-from hf_turkembed.publishing.hub import PlannedFile, fetch_folder, push_folder
+from hf_turkembed.publishing.downloads import check_download, fetch_folder
+from hf_turkembed.publishing.hub import HubSettings
+from hf_turkembed.publishing.hub_state import HubRepo
 from hf_turkembed.publishing.outbox import write_to_outbox
-from hf_turkembed.publishing.publication import Published, publish_folder
+from hf_turkembed.publishing.planned_files import Difference, PlannedFile
+from hf_turkembed.publishing.publication import Published, describe_published, publish_folder
+from hf_turkembed.publishing.releases import Release, publish_release
 from hf_turkembed.publishing.staging import stage_folder
 from hf_turkembed.publishing.verification import Verification, verify_folder
 
 __all__ = [
     "Check",
+    "Difference",
+    "HubRepo",
+    "HubSettings",
     "PlannedFile",
     "Published",
+    "Release",
     "Verification",
+    "check_download",
+    "describe_published",
     "fetch_folder",
     "publish_folder",
-    "push_folder",
+    "publish_release",
     "render_card",
     "stage_folder",
     "verify_folder",

@@ -1,30 +1,39 @@
-"""The Hub: one commit for a whole repo, and the download of one for verification."""
+"""The Hub, written to: one commit for a whole repo, its tag, and the collection of a release."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, snapshot_download
-from huggingface_hub.utils import httpx, validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from hf_turkembed import record as records
-from hf_turkembed.publishing.lineage import RepoType
-from hf_turkembed.publishing.staging import list_files
+from hf_turkembed.publishing.hub_state import HubRepo, HubState, clear_errors, list_digests, list_tags, read_state
+from hf_turkembed.publishing.planned_files import KEPT_FILES, Difference, PlannedFile, compare_files
+from hf_turkembed.publishing.retries import FAULTS, WAITS, retry, wait_out
 
 logger = logging.getLogger(__name__)
 
-# Files that the Hub itself keeps in a repo.
-_KEPT_FILES = frozenset({".gitattributes"})
-
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedFile:
-    """One file of a repo as it would be published."""
+class HubSettings:
+    """How a folder goes to the Hub."""
 
-    path: str
-    # Bytes.
-    size: int
-    sha256: str
+    # Whether a new repo is private; an existing one has to be so already.
+    private: bool = False
+    # Who gets the files: whoever asks, or whom the owner lets in; None leaves it as it is.
+    gated: Literal["auto", "manual"] | None = None
+    # Open a pull request instead of writing to the main branch.
+    create_pr: bool = False
+    # Name of the release, given to the commit that holds it.
+    tag: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that what excludes each other is not asked for together."""
+        if self.create_pr and self.tag is not None:
+            raise ValueError("a tag names what stands on the main branch; leave it out with a pull request.")
 
 
 def check_repo_id(repo_id: str) -> None:
@@ -51,90 +60,222 @@ def check_token() -> None:
         )
 
 
-def plan_files(staged: Path) -> tuple[PlannedFile, ...]:
-    """List the files of a staged folder with size and SHA-256."""
-    paths = [(name, staged / name) for name in list_files(staged)]
-    return tuple(
-        PlannedFile(path=name, size=path.stat().st_size, sha256=records.digest_file(path)) for name, path in paths
-    )
+def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, difference: Difference) -> None:
+    """Check that a folder may go into a repo as it stands.
+
+    Raises:
+        ValueError: If the repo is public and should be private, or its tag names other content.
+    """
+    if settings.private and state.head is not None and not state.private:
+        raise ValueError(
+            f"{repo} is public, but was to be published as private; make it private on the Hub, or choose another "
+            "name."
+        )
+    tagged = state.tags.get(settings.tag or "")
+    if tagged is not None and (difference or tagged != state.head):
+        raise ValueError(
+            f"{repo} has a release `{settings.tag}` already, commit {tagged}, which holds other files or is not the "
+            "newest; a release is never moved: choose another tag."
+        )
 
 
 def push_folder(
-    staged: Path, *, repo_id: str, repo_type: RepoType, message: str, private: bool = False, create_pr: bool = False
+    staged: Path, files: Sequence[PlannedFile], repo: HubRepo, state: HubState, settings: HubSettings, *, message: str
 ) -> str:
-    """Make a Hub repo equal to a staged folder in one commit, creating the repo where there is none.
+    """Make a repo equal to a staged folder in one commit, creating the repo where there is none.
 
-    Files that the repo already holds with the same content are not sent again, files that the folder lacks are
-    deleted. The commit names the head it was prepared on, so that it is refused if somebody else has written since.
+    Content that the repo holds already is not sent again; files that the folder lacks are deleted. The commit names
+    the head that the folder was compared with, so that it is refused if somebody else has written since. After an
+    error the repo holds what it held before, or the whole folder; a second call finishes the job.
 
     Args:
         staged: A verified folder.
-        repo_id: `org/name`.
-        repo_type: `model` or `dataset`.
+        files: What `plan_files` gave for it.
+        repo: Where it goes.
+        state: What `read_state` gave for the repo.
+        settings: How it goes there.
         message: First line of the commit.
-        private: Whether a new repo is private; an existing one keeps its visibility.
-        create_pr: Open a pull request instead of writing to the main branch.
 
     Returns:
-        The address of the pull request, else of the commit.
+        The address of the pull request, else of the commit that holds the folder.
 
     Raises:
         PermissionError: If there is no access token; the network is not touched.
-        ValueError: If `repo_id` is not ORG/NAME.
-        OSError: If the Hub refuses or cannot be reached. A commit whose answer was lost may have landed: look at the
-            repo before trying again.
+        ValueError: If somebody else has written to the repo since it was read, or see `check_settings`.
+        OSError: If the Hub refuses or cannot be reached.
     """
-    check_repo_id(repo_id)
     check_token()
-    try:
-        return _commit(HfApi(), staged, repo_id, repo_type, message, private, create_pr)
-    except httpx.TransportError as error:
-        # Not an OSError by itself, unlike what the Hub answers.
-        raise ConnectionError(f"the Hub could not be reached for {repo_id!r}: {error}") from error
+    difference = compare_files(staged, files, state.digests)
+    check_settings(repo, state, settings, difference)
+    push = _Push(HfApi(), staged, files, repo, settings, message)
+    with clear_errors(str(repo)):
+        state = push.prepare(state)
+        if difference:
+            commit = push.find_pull_request() or push.commit(state)
+        else:
+            logger.info("%s: holds these files already.", repo)
+            commit = push.existing(str(state.head))
+        if settings.tag is not None and settings.tag not in state.tags:
+            push.tag(settings.tag, commit.oid)
+    return commit.address
 
 
-def fetch_folder(repo: str) -> Path:
-    """Return a local folder for a folder or a Hub repo, which is downloaded.
+def collect_repos(title: str, repos: Mapping[HubRepo, str], *, private: bool) -> str:
+    """Make a collection hold repos; the collection is made where their owner has none of that title.
 
     Args:
-        repo: A folder, `ORG/NAME` for a model or tokenizer, or `datasets/ORG/NAME`; the latter two with `@REVISION`
-            for another than the newest.
+        title: What the collection is called.
+        repos: Its repos, all of one owner, and what is said of each.
+        private: Whether a new collection is private.
+
+    Returns:
+        The address of the collection.
 
     Raises:
-        FileNotFoundError: If it is neither a folder nor the name of a repo.
-        OSError: If the repo cannot be downloaded.
+        OSError: If the Hub refuses or cannot be reached.
     """
-    if Path(repo).is_dir():
-        return Path(repo)
-    name, _, revision = repo.partition("@")
-    repo_id = name.removeprefix("datasets/")
-    try:
-        check_repo_id(repo_id)
-    except ValueError as error:
-        message = f"{repo!r} is neither a folder nor a Hub repo ORG/NAME or datasets/ORG/NAME."
-        raise FileNotFoundError(message) from error
-    repo_type: RepoType = "model" if repo_id == name else "dataset"
-    return Path(snapshot_download(repo_id, repo_type=repo_type, revision=revision or None))
+    api, owner, subject = HfApi(), next(iter(repos)).repo_id.partition("/")[0], f"the collection {title!r}"
+    with clear_errors(subject):
+        make = partial(api.create_collection, title, namespace=owner, private=private, exists_ok=True)
+        collection = retry(make, subject)
+        held = {(item.item_type, item.item_id) for item in collection.items}
+        for repo, note in repos.items():
+            if (repo.repo_type, repo.repo_id) not in held:
+                add = partial(api.add_collection_item, collection.slug, repo.repo_id, repo.repo_type, note=note)
+                retry(partial(add, exists_ok=True), f"{subject}, {repo}")
+    return str(collection.url)
 
 
-def _commit(
-    api: HfApi, staged: Path, repo_id: str, repo_type: RepoType, message: str, private: bool, create_pr: bool
-) -> str:
-    """Create the repo where there is none, and commit what differs from the staged folder."""
-    api.create_repo(repo_id, repo_type=repo_type, private=private or None, exist_ok=True)
-    head = api.repo_info(repo_id, repo_type=repo_type).sha
-    names = list_files(staged)
-    stale = sorted(set(api.list_repo_files(repo_id, repo_type=repo_type, revision=head)) - {*names} - _KEPT_FILES)
-    for name in stale:
-        logger.info("%s: `%s` is not part of this version and will be deleted.", repo_id, name)
-    # The client itself leaves out additions that the repo already holds.
-    additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=staged / name) for name in names]
-    commit = api.create_commit(
-        repo_id,
-        [*additions, *(CommitOperationDelete(path_in_repo=name) for name in stale)],
-        commit_message=message,
-        repo_type=repo_type,
-        parent_commit=head,
-        create_pr=create_pr,
-    )
-    return str(commit.pr_url or commit.commit_url)
+@dataclass(frozen=True)
+class _Commit:
+    """A commit that holds the folder, and its address or that of its pull request."""
+
+    oid: str
+    address: str
+
+
+@dataclass(frozen=True)
+class _Push:
+    """One folder on its way into one repo."""
+
+    api: HfApi
+    staged: Path
+    files: Sequence[PlannedFile]
+    repo: HubRepo
+    settings: HubSettings
+    message: str
+
+    def prepare(self, state: HubState) -> HubState:
+        """Create the repo where there is none, and close its gate before there is anything behind it."""
+        repo_id, repo_type, settings = self.repo.repo_id, self.repo.repo_type, self.settings
+        if state.head is None:
+            create = partial(self.api.create_repo, repo_id, repo_type=repo_type, private=settings.private or None)
+            retry(partial(create, exist_ok=True), f"{self.repo}: creation")
+            state = read_state(self.api, self.repo)
+            if strange := state.digests.keys() - KEPT_FILES:
+                raise ValueError(
+                    f"somebody else has created {self.repo} at the same time, and written {sorted(strange)[0]!r}; "
+                    "look at it, and publish again."
+                )
+        if settings.gated not in (None, state.gated):
+            close = partial(self.api.update_repo_settings, repo_id, repo_type=repo_type, gated=settings.gated)
+            retry(close, f"{self.repo}: gate")
+        return state
+
+    def commit(self, state: HubState) -> _Commit:
+        """Commit what differs; after a failure, look whether the commit has landed before it is tried again."""
+        head = str(state.head)
+        operations = self._upload(compare_files(self.staged, self.files, state.digests))
+        waits = iter(WAITS)
+        while True:
+            try:
+                made = self.api.create_commit(
+                    self.repo.repo_id,
+                    operations,
+                    commit_message=self.message,
+                    repo_type=self.repo.repo_type,
+                    parent_commit=head,
+                    create_pr=self.settings.create_pr,
+                )
+            except FAULTS as error:
+                if landed := self._find_landed(head):
+                    return landed
+                if (wait := next(waits, None)) is None:
+                    raise
+                wait_out(error, wait, f"{self.repo}: commit")
+            else:
+                self._confirm(made.oid)
+                return _Commit(made.oid, str(made.pr_url or made.commit_url))
+
+    def find_pull_request(self) -> _Commit | None:
+        """Find an open pull request of the same title that proposes exactly these files, if one is asked for."""
+        if not self.settings.create_pr:
+            return None
+        ask = partial(self.api.get_repo_discussions, self.repo.repo_id, repo_type=self.repo.repo_type)
+        for found in retry(lambda: [*ask(discussion_type="pull_request")], f"{self.repo}: pull requests"):
+            if found.title == self.message and found.status in ("open", "draft"):
+                revision = f"refs/pr/{found.num}"
+                if self._holds(revision):
+                    return _Commit(revision, found.url)
+        return None
+
+    def existing(self, oid: str) -> _Commit:
+        """Name a commit that is there already."""
+        return _Commit(oid, f"{self.api.endpoint}/{self.repo}/commit/{oid}")
+
+    def tag(self, name: str, commit: str) -> None:
+        """Give a commit the name of the release."""
+        create = partial(self.api.create_tag, self.repo.repo_id, repo_type=self.repo.repo_type, tag=name)
+        retry(partial(create, revision=commit, exist_ok=True), f"{self.repo}: tag")
+        if (found := list_tags(self.api, self.repo).get(name)) != commit:
+            raise ValueError(f"somebody else has given {self.repo} the tag `{name}` at {found}; this is {commit}.")
+
+    def _upload(self, difference: Difference) -> list[CommitOperationAdd | CommitOperationDelete]:
+        """Send the large files ahead, and return what the commit consists of."""
+        known = {file.path: file.sha256 for file in self.files}
+        additions = [CommitOperationAdd(path, self.staged / path) for path in difference.sent]
+        for addition in additions:
+            # Else the client would read the file once more.
+            addition.upload_info.sha256 = bytes.fromhex(known[addition.path_in_repo])
+        for path in difference.deleted:
+            logger.info("%s: `%s` is not part of this version and will be deleted.", self.repo, path)
+        send = partial(self.api.preupload_lfs_files, self.repo.repo_id, additions, free_memory=False)
+        try:
+            retry(
+                partial(send, repo_type=self.repo.repo_type, create_pr=self.settings.create_pr),
+                f"{self.repo}: large files",
+            )
+        except RuntimeError as error:
+            # The client has tried several times by now; what it says may hold an address with a signature.
+            raise ConnectionError(f"{self.repo}: a large file was not uploaded; publish again to go on.") from error
+        return [*additions, *(CommitOperationDelete(path) for path in difference.deleted)]
+
+    def _find_landed(self, head: str) -> _Commit | None:
+        """Find out whether a commit has landed though no answer said so.
+
+        Raises:
+            ValueError: If the main branch has moved, and not by this commit.
+        """
+        if found := self.find_pull_request():
+            return found
+        ask = partial(self.api.repo_info, self.repo.repo_id, repo_type=self.repo.repo_type)
+        now = str(retry(ask, f"{self.repo}: head").sha)
+        if now == head:
+            return None
+        if not self.settings.create_pr and self._holds(now):
+            return self.existing(now)
+        raise ValueError(
+            f"somebody else has written to {self.repo}: this was prepared on {head}, and the head is now {now}; "
+            "nothing was overwritten. Look at what has changed there, and publish again."
+        )
+
+    def _confirm(self, revision: str) -> None:
+        """Check that what was committed is the folder."""
+        if not self._holds(revision):
+            raise OSError(
+                f"{self.repo} at {revision} is not the folder that was sent; look at that commit, and publish again."
+            )
+
+    def _holds(self, revision: str) -> bool:
+        """Tell whether a revision holds exactly the folder."""
+        return not compare_files(self.staged, self.files, list_digests(self.api, self.repo, revision))

@@ -25,6 +25,13 @@ def outbox_folder(folder: Path, outbox: Path, repo_id: str) -> Path:
     return outbox_path(outbox, repo_id, lineage.repo_type_of(kind))
 
 
+def read_outbox(outbox: Path, repo_id: str, repo_type: RepoType) -> dict[str, str]:
+    """Map the paths of a repo in the outbox to SHA-256; there are none where it was not published yet."""
+    folder = outbox_path(outbox, repo_id, repo_type)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): record.digest_file(path) for path in files}
+
+
 def write_to_outbox(staged: Path, outbox: Path, repo_id: str, repo_type: RepoType) -> Path:
     """Copy a staged folder into the outbox; an older version is replaced at the end, as a whole.
 

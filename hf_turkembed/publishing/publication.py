@@ -1,17 +1,20 @@
-"""The publish step for one folder: stage, verify, and only then the outbox or the Hub."""
+"""The publish step for one folder: stage, compare with what stands there, verify, and only then write."""
 
 import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from huggingface_hub import HfApi
 
 from hf_turkembed import record as records
 from hf_turkembed.publishing import hub, lineage
 from hf_turkembed.publishing.cards import render_card
-from hf_turkembed.publishing.hub import PlannedFile
-from hf_turkembed.publishing.outbox import outbox_path, write_to_outbox
+from hf_turkembed.publishing.hub import HubSettings
+from hf_turkembed.publishing.hub_state import HubRepo, HubState, read_state
+from hf_turkembed.publishing.outbox import outbox_path, read_outbox, write_to_outbox
+from hf_turkembed.publishing.planned_files import Difference, PlannedFile, compare_files, plan_files
 from hf_turkembed.publishing.staging import stage_folder
 from hf_turkembed.publishing.verification import Verification, verify_folder
 from hf_turkembed.scores import ScoreReport
@@ -29,7 +32,10 @@ class Published:
     location: str
     dry_run: bool
     files: tuple[PlannedFile, ...]
-    verification: Verification
+    # What publishing does to the files that stand there; None for a dry run that could not read them.
+    difference: Difference | None
+    # None where nothing had to be written, since the same files stood there.
+    verification: Verification | None = None
 
 
 def publish_folder(
@@ -39,10 +45,8 @@ def publish_folder(
     license: str | None,
     languages: Sequence[str],
     report: ScoreReport,
-    target: Literal["outbox", "hub"] = "outbox",
-    outbox: Path = Path("outbox"),
-    private: bool = False,
-    create_pr: bool = False,
+    target: Path | HubSettings = Path("outbox"),
+    related: str = "",
     dry_run: bool = False,
 ) -> Published:
     """Publish the output folder of a step, if it passes verification.
@@ -53,53 +57,121 @@ def publish_folder(
         license: Hub licence id, or None where nobody has stated one.
         languages: ISO 639 codes; none for those of the corpus in the records.
         report: Scores of the run, or an empty report.
-        target: The local outbox, or the Hub, which needs an access token.
-        outbox: Root of the outbox.
-        private: Whether a new Hub repo is private.
-        create_pr: Open a pull request on the Hub instead of writing to the main branch.
+        target: Root of the local outbox, or how to write to the Hub, which needs an access token.
+        related: Last section of the card, which names the repos of the same release; see `releases`.
         dry_run: Do everything but the last step.
 
     Returns:
-        Where it went, its files, and the verification it passed.
+        Where it went, its files, what that changed, and the verification it passed.
 
     Raises:
-        ValueError: If a score misses what the recipe required of it, the folder must not be published as it is, or
-            it fails verification; nothing was published.
+        ValueError: If a score misses what the recipe required of it, the folder must not be published as it is, it
+            fails verification, or the repo on the Hub is not as `hub.push_folder` needs it; nothing was published.
         FileNotFoundError: If the folder has no record.
         PermissionError: If the target is the Hub and there is no access token.
         OSError: If the outbox or the Hub cannot be written.
     """
     hub.check_repo_id(repo_id)
     report.check_gate()
-    if target == "hub" and not dry_run:
+    if isinstance(target, HubSettings) and not dry_run:
         hub.check_token()
     step = records.read_provenance(folder).identity.step
-    repo_type = lineage.repo_type_of(lineage.kind_of_step(step))
+    repo = HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(lineage.kind_of_step(step)))
     card = render_card(folder, repo_id=repo_id, license=license, languages=languages, report=report)
     with tempfile.TemporaryDirectory(prefix="hf_turkembed_stage_") as scratch:
         staged = Path(scratch, repo_id.partition("/")[2])
-        stage_folder(folder, staged, card=card, report=report)
-        verification = verify_folder(staged)
-        if not verification.passed:
-            raise ValueError(
-                f"{folder} failed verification and was not published: {verification.describe_failures()}."
-            )
-        files = hub.plan_files(staged)
-        if dry_run:
-            location = str(outbox_path(outbox, repo_id, repo_type)) if target == "outbox" else f"hub:{repo_id}"
-        elif target == "outbox":
-            location = str(write_to_outbox(staged, outbox, repo_id, repo_type))
+        stage_folder(folder, staged, card=card + related, report=report)
+        if isinstance(target, HubSettings):
+            published = _to_hub(staged, repo, target, f"Publish the output of {step} with hf_turkembed", dry_run)
         else:
-            message = f"Publish the output of {step} with hf_turkembed"
-            location = hub.push_folder(
-                staged, repo_id=repo_id, repo_type=repo_type, message=message, private=private, create_pr=create_pr
-            )
-    logger.info("%s: published to %s", repo_id, location)
+            published = _to_outbox(staged, repo, target, dry_run)
+    logger.info("%s: %s %s", repo, _verb(published), published.location)
+    return published
+
+
+def describe_published(published: Published) -> list[str]:
+    """Lay out what was or would be published, one line for each file with what happens to it, then where."""
+    difference = published.difference or Difference(added=(), changed=(), deleted=())
+    known = "same" if published.difference is not None else "?"
+    states = {path: "added" for path in difference.added} | {path: "changed" for path in difference.changed}
+    lines = [
+        f"{states.get(file.path, known):<8}{file.sha256}  {file.size:>12}  {file.path}" for file in published.files
+    ]
+    lines += [f"{'deleted':<8}{'':64}  {'':>12}  {path}" for path in difference.deleted]
+    return [*lines, f"{_verb(published)} {published.location}"]
+
+
+def _verb(published: Published) -> str:
+    """Say what became of a folder."""
+    if published.dry_run:
+        return "would be published to"
+    return "published to" if published.difference else "stands already in"
+
+
+def _to_hub(staged: Path, repo: HubRepo, settings: HubSettings, message: str, dry_run: bool) -> Published:
+    """Publish a staged folder to the Hub."""
+    state = _read_if_possible(repo) if dry_run else read_state(HfApi(), repo)
+    files = plan_files(staged)
+    difference = None
+    if state is not None:
+        difference = compare_files(staged, files, state.digests)
+        hub.check_settings(repo, state, settings, difference)
+    verification = _verify(staged, repo, difference)
+    location = f"hub:{repo}"
+    if not dry_run and state is not None:
+        location = hub.push_folder(staged, files, repo, state, settings, message=message)
+    return _describe(repo, location, dry_run, files, difference, verification)
+
+
+def _to_outbox(staged: Path, repo: HubRepo, outbox: Path, dry_run: bool) -> Published:
+    """Publish a staged folder to the outbox."""
+    files = plan_files(staged)
+    difference = compare_files(staged, files, read_outbox(outbox, repo.repo_id, repo.repo_type))
+    verification = _verify(staged, repo, difference)
+    location = outbox_path(outbox, repo.repo_id, repo.repo_type)
+    if difference and not dry_run:
+        location = write_to_outbox(staged, outbox, repo.repo_id, repo.repo_type)
+    return _describe(repo, str(location), dry_run, files, difference, verification)
+
+
+def _read_if_possible(repo: HubRepo) -> HubState | None:
+    """Read what stands on the Hub for a dry run, which goes on without it."""
+    try:
+        return read_state(HfApi(), repo)
+    except OSError as error:
+        logger.warning("%s cannot be read, so what would change is not known: %s", repo, " ".join(str(error).split()))
+        return None
+
+
+def _verify(staged: Path, repo: HubRepo, difference: Difference | None) -> Verification | None:
+    """Verify a staged folder, unless the same files stand where it goes and nothing will be written.
+
+    Raises:
+        ValueError: If it fails.
+    """
+    if difference is not None and not difference:
+        return None
+    verification = verify_folder(staged, repo_id=repo.repo_id)
+    if not verification.passed:
+        raise ValueError(f"{repo} failed verification and was not published: {verification.describe_failures()}.")
+    return verification
+
+
+def _describe(
+    repo: HubRepo,
+    location: str,
+    dry_run: bool,
+    files: tuple[PlannedFile, ...],
+    difference: Difference | None,
+    verification: Verification | None,
+) -> Published:
+    """Put together what is reported."""
     return Published(
-        repo_id=repo_id,
-        repo_type=repo_type,
+        repo_id=repo.repo_id,
+        repo_type=repo.repo_type,
         location=location,
         dry_run=dry_run,
         files=files,
+        difference=difference,
         verification=verification,
     )

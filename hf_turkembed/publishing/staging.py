@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, get_token
 
 from hf_turkembed import profile_figure, score_figure, score_tables
 from hf_turkembed import record as records
@@ -21,8 +21,14 @@ logger = logging.getLogger(__name__)
 
 # What every file of a model class imports.
 _SHARED_CODE = "modeling_matryoshka.py"
-# Formats that run code when they are read, and what training leaves beside a model.
-_FORBIDDEN_SUFFIXES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pyc"})
+# Formats other than safetensors, most of which can run code when they are read.
+_FORBIDDEN_SUFFIXES = frozenset(
+    {
+        *(".bin", ".ckpt", ".dill", ".gguf", ".h5", ".joblib", ".keras", ".mar", ".msgpack", ".npy", ".npz", ".onnx"),
+        *(".pickle", ".pkl", ".pt", ".pth", ".pyc", ".so"),
+    }
+)
+# What training leaves beside a model.
 _FORBIDDEN_NAMES = re.compile(
     r"(optimizer|scheduler|scaler|rng_state|random_states|trainer_state|training_args)([._-].*)?"
 )
@@ -31,7 +37,7 @@ _LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
 _TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
 # The one hidden folder that the Hub reads.
 _EVAL_RESULTS = re.compile(r"\.eval_results(/[^/.][^/]*\.yaml)?$")
-_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
+_TOKEN = r"hf_[A-Za-z0-9]{20,}"
 
 
 def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) -> None:
@@ -143,6 +149,8 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
         ValueError: If a file holds one; the message names file and line, and does not repeat a token.
     """
     patterns = [_path_pattern(path) for path in private_paths]
+    own = get_token()
+    secret = re.compile(_TOKEN if own is None else f"{_TOKEN}|{re.escape(own)}")
     for name in list_files(folder):
         if Path(name).suffix not in _TEXT_SUFFIXES:
             continue
@@ -153,7 +161,7 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
                     f"`{name}`, line {_line_of(text, found)}, holds the path {found.group()!r} of this machine; "
                     "nothing was published. Write a Hub id or a relative name there."
                 )
-        if found := _TOKEN.search(text):
+        if found := secret.search(text):
             raise ValueError(
                 f"`{name}`, line {_line_of(text, found)}, holds what looks like a Hub access token; nothing was "
                 "published. Remove it, and revoke the token."
@@ -170,8 +178,10 @@ def _refusal(path: Path, name: str, root: Path) -> str | None:
         return "is a link that leads out of the folder"
     if path.is_symlink() and not path.exists():
         return "is a broken link"
+    if path.is_symlink() and path.is_dir():
+        return "is a link to a folder"
     if path.suffix in _FORBIDDEN_SUFFIXES:
-        return "may run code when it is loaded"
+        return "may run code when it is loaded, where safetensors would not"
     if _FORBIDDEN_NAMES.fullmatch(path.name):
         return "is a state of training, not part of a model"
     return None

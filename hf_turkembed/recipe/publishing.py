@@ -27,4 +27,15 @@ class PublishConfig:
     languages: tuple[str, ...]
     target: Literal["outbox", "hub"] = "outbox"
     outbox: str = "outbox"
+    # Of the Hub alone: whether new repos are private, who gets their files (None: that stays as it is), the tag that
+    # every repo gets, and the title of the collection that holds them.
     private: bool = False
+    gated: Literal["auto", "manual"] | None = None
+    tag: str | None = None
+    collection: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that no two folders go to one repo."""
+        names = [repo.repo_id for repo in self.repos.values()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"`repos` names {twice[0]!r} twice; give every folder a `repo_id` of its own.")

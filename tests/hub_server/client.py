@@ -34,6 +34,8 @@ class Client:
     model: Path
     # None for the real Hub.
     server: HubServer | None
+    # Faults that the scenario has survived.
+    survived: int = 0
     _repos: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -92,12 +94,13 @@ def refused(status: int) -> Iterator[None]:
 def main(path: str) -> None:
     settings = json.loads(Path(path).read_text())
     server = HubServer(settings["endpoint"], Path(settings["server"])) if settings["server"] else None
-    module, results = importlib.import_module(settings["module"]), {}
+    results = {}
     for name in settings["scenarios"]:
+        module, _, scenario = name.partition(".")
         folder = Path(settings["folder"], name)
         folder.mkdir()
         client = Client(HfApi(), settings["namespace"], folder, Path(settings["model"]), server)
-        results[name] = _play(getattr(module, name), client)
+        results[name] = _play(getattr(importlib.import_module(f"hub_server.scenarios.{module}"), scenario), client)
     Path(settings["results"]).write_text(json.dumps(results))
 
 
@@ -119,7 +122,8 @@ def _play(scenario: Any, client: Client) -> dict[str, Any]:
         if client.server:
             problems = client.server.take_problems()
     seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "error": error, "skipped": skipped, "problems": problems}
+    ended = {"error": error, "skipped": skipped, "problems": problems}
+    return {"seconds": seconds, "survived": client.survived, **ended}
 
 
 if __name__ == "__main__":

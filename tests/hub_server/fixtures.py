@@ -34,3 +34,11 @@ def run_client(hub, tmp_path):
         return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many faults were survived."""
+    reports = [report for report in terminalreporter.stats.get("passed", ()) if report.when == "call"]
+    counts = [count for report in reports for name, count in report.user_properties if name == "faults survived"]
+    if sum(counts):
+        terminalreporter.write_line(f"faults survived by publications and downloads: {sum(counts)}")

@@ -15,10 +15,12 @@ from hub_server.running import client_environment
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 MODES = ("xet", "lfs")
 # What only this server can play, since it needs other accounts or faults.
-OURS = ("access", "faults", "retries")
+OURS = ("access", "faults", "retries", "publishing", "publishing_everywhere", "fetching")
 ANYWHERE = ("answers", "uploads", "revisions", "cards", "commands", "loaders")
+# Modules that one process plays, which has imported torch for the first.
+TOGETHER = {"fetching": "publishing"}
 # Seconds in backoff, or in importing torch once more.
-SLOW = {("retries", "xet"), ("retries", "lfs"), ("loaders", "lfs")}
+SLOW = {(module, mode) for module in ("retries", "publishing_everywhere") for mode in MODES} | {("loaders", "lfs")}
 
 
 def scenarios(module):
@@ -44,21 +46,25 @@ class Plays:
         self.session, self.folder, self.model, self.results = session, folder, model, {}
 
     def result(self, test, module, mode, name, **hub):
-        key = (test, module, mode)
+        key = (test, TOGETHER.get(module, module), mode)
         if key not in self.results:
-            self.results[key] = self._play(key, module, mode, **hub)
-        return self.results[key][name]
+            self.results[key] = self._play(key, **hub)
+        return self.results[key][f"{module}.{name}"]
 
-    def _play(self, key, module, mode, *, endpoint, token, namespace, server):
-        asked = [item.callspec.params for item in self.session.items if getattr(item, "originalname", None) == key[0]]
-        names = [params["name"] for params in asked if (params["module"], params["mode"]) == (module, mode)]
+    def _play(self, key, *, endpoint, token, namespace, server):
+        test, process, mode = key
+        asked = [item.callspec.params for item in self.session.items if getattr(item, "originalname", None) == test]
+        names = [
+            f"{params['module']}.{params['name']}"
+            for params in asked
+            if (TOGETHER.get(params["module"], params["module"]), params["mode"]) == (process, mode)
+        ]
         folder = self.folder / "-".join(key)
         (folder / "scenarios").mkdir(parents=True)
         settings = {
             "endpoint": endpoint,
             "namespace": namespace,
             "server": server,
-            "module": f"hub_server.scenarios.{module}",
             "scenarios": names,
             "folder": str(folder / "scenarios"),
             "model": str(self.model),
@@ -69,7 +75,8 @@ class Plays:
         environment = client_environment(endpoint, token, folder / "home", xet=mode == "xet")
         done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
         if done.returncode:
-            return {name: {"error": done.stderr, "skipped": None, "problems": []} for name in names}
+            failed = {"error": done.stderr, "skipped": None, "problems": [], "survived": 0}
+            return dict.fromkeys(names, failed)
         return json.loads((folder / "results.json").read_text())
 
 
@@ -78,7 +85,8 @@ def plays(request, tmp_path_factory, gemma):
     return Plays(request.session, tmp_path_factory.mktemp("plays"), gemma)
 
 
-def check(result):
+def check(result, note):
+    note("faults survived", result["survived"])
     if result["skipped"]:
         pytest.skip(result["skipped"])
     assert result["error"] is None, result["error"]
@@ -87,16 +95,16 @@ def check(result):
 
 @pytest.mark.launch
 @pytest.mark.parametrize(("module", "mode", "name"), cases(ANYWHERE + OURS, SLOW))
-def test_scenario(plays, hub, module, mode, name):
+def test_scenario(plays, hub, module, mode, name, record_property):
     settings = {"endpoint": hub.endpoint, "token": "hf_writer", "namespace": ORGANIZATION, "server": str(hub.folder)}
-    check(plays.result("test_scenario", module, mode, name, **settings))
+    check(plays.result("test_scenario", module, mode, name, **settings), record_property)
 
 
 @pytest.mark.hub
 @pytest.mark.parametrize(("module", "mode", "name"), cases(ANYWHERE))
-def test_scenario_on_the_real_hub(plays, module, mode, name):
+def test_scenario_on_the_real_hub(plays, module, mode, name, record_property):
     token, namespace = os.environ.get("TURKEMBED_HUB_TOKEN"), os.environ.get("TURKEMBED_HUB_NAMESPACE")
     if not token or not namespace:
         pytest.skip("set TURKEMBED_HUB_TOKEN and TURKEMBED_HUB_NAMESPACE to play on the real Hub, in private repos")
     settings = {"endpoint": "https://huggingface.co", "token": token, "namespace": namespace, "server": None}
-    check(plays.result("test_scenario_on_the_real_hub", module, mode, name, **settings))
+    check(plays.result("test_scenario_on_the_real_hub", module, mode, name, **settings), record_property)

@@ -67,6 +67,8 @@ def test_card_replaces_the_readme_of_the_folder(folder, tmp_path):
         ("state.pkl", "may run code"),
         ("last.ckpt", "may run code"),
         ("adapter.pth", "may run code"),
+        ("embeddings.npz", "may run code"),
+        ("model.h5", "may run code"),
         ("optimizer.safetensors", "state of training"),
         ("scheduler.json", "state of training"),
         ("rng_state_0.json", "state of training"),
@@ -91,6 +93,12 @@ def test_link_that_leads_out_of_the_folder_is_refused(folder, tmp_path, target):
     (folder.parent / "secret.txt").write_text("secret", encoding="utf-8")
     (folder / "notes.txt").symlink_to(target)
     with pytest.raises(ValueError, match=r"`notes\.txt` is a link that leads out"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_link_to_a_folder_is_refused(folder, tmp_path):
+    (folder / "again").symlink_to("1_Pooling")
+    with pytest.raises(ValueError, match="`again` is a link to a folder"):
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
@@ -125,6 +133,14 @@ def test_access_token_is_found_and_not_repeated(folder, tmp_path):
     with pytest.raises(ValueError, match=r"`notes\.txt`, line 1, holds what looks like a Hub access token") as caught:
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert token not in str(caught.value)
+
+
+def test_token_of_this_machine_is_found_whatever_it_looks_like(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "a.secret+of=this/machine")
+    (folder / "notes.txt").write_text("token=a.secret+of=this/machine\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="looks like a Hub access token") as caught:
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+    assert "secret" not in str(caught.value)
 
 
 def test_card_is_searched_like_any_other_text(folder, tmp_path):

@@ -25,7 +25,7 @@ def publish(folder, outbox, **changes):
         "license": "mit",
         "languages": ["tr"],
         "report": ScoreReport(scores=()),
-        "outbox": outbox,
+        "target": outbox,
     }
     return publish_folder(folder, **{**settings, **changes})
 

@@ -1,0 +1,98 @@
+"""What stands in a repo of the Hub: its head, the digests of its files, its tags."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from json import JSONDecodeError
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+from hf_turkembed.publishing.lineage import RepoType
+from hf_turkembed.publishing.retries import retry
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubRepo:
+    """The name of a repo."""
+
+    repo_id: str
+    repo_type: RepoType
+
+    def __str__(self) -> str:
+        """Return the name as addresses have it."""
+        return self.repo_id if self.repo_type == "model" else f"datasets/{self.repo_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubState:
+    """A repo at the head of its main branch."""
+
+    # Commit, 40 hexadecimal digits; None where there is no repo.
+    head: str | None = None
+    private: bool = False
+    gated: str | bool = False
+    # SHA-256 of large files, git's id of others, by path.
+    digests: Mapping[str, str] = field(default_factory=dict)
+    # Commits by tag.
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_state(api: HfApi, repo: HubRepo) -> HubState:
+    """Read what stands on a repo's main branch.
+
+    Raises:
+        OSError: If the Hub refuses or cannot be reached.
+    """
+    with clear_errors(str(repo)):
+        try:
+            info = retry(lambda: api.repo_info(repo.repo_id, repo_type=repo.repo_type), f"{repo}: head")
+        except RepositoryNotFoundError:
+            return HubState()
+        head = str(info.sha)
+        return HubState(
+            head=head,
+            private=bool(info.private),
+            gated=getattr(info, "gated", None) or False,
+            digests=list_digests(api, repo, head),
+            tags=list_tags(api, repo),
+        )
+
+
+def list_digests(api: HfApi, repo: HubRepo, revision: str) -> dict[str, str]:
+    """Map the paths of a repo at a revision to SHA-256 for large files, to git's id for others."""
+
+    def listed() -> list[RepoFile]:
+        tree = api.list_repo_tree(repo.repo_id, recursive=True, revision=revision, repo_type=repo.repo_type)
+        return [item for item in tree if isinstance(item, RepoFile)]
+
+    files = retry(listed, f"{repo}: files")
+    return {file.path: str(file.blob_id if file.lfs is None else file.lfs.sha256) for file in files}
+
+
+def list_tags(api: HfApi, repo: HubRepo) -> dict[str, str]:
+    """Map the tags of a repo to commits."""
+    refs = retry(lambda: api.list_repo_refs(repo.repo_id, repo_type=repo.repo_type), f"{repo}: tags")
+    return {tag.name: tag.target_commit for tag in refs.tags}
+
+
+@contextmanager
+def clear_errors(subject: str) -> Iterator[None]:
+    """Turn the errors of lost connections into those of the standard library, which callers expect.
+
+    Args:
+        subject: What the Hub was asked about.
+
+    Raises:
+        ConnectionError: If the Hub cannot be reached, or its answers arrive damaged.
+    """
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise ConnectionError(
+            f"the Hub could not be reached for {subject}: {error or type(error).__name__}"
+        ) from error
+    except (UnicodeDecodeError, JSONDecodeError) as error:
+        raise ConnectionError(f"the Hub's answer about {subject} arrived damaged: {error}") from error

@@ -1,0 +1,105 @@
+"""A release: several folders of one run, published one after the other, whose cards and collection name each other."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_turkembed import record as records
+from hf_turkembed.publishing import hub, lineage
+from hf_turkembed.publishing.hub import HubSettings
+from hf_turkembed.publishing.hub_state import HubRepo
+from hf_turkembed.publishing.publication import Published, publish_folder
+from hf_turkembed.scores import ScoreReport
+
+logger = logging.getLogger(__name__)
+
+# What the output of a step is to somebody who looks through a release.
+_ROLES = {
+    "tokenizer": "the tokenizer",
+    "embed": "the teacher's vectors that the student was distilled from",
+    "clone": "the student before any training",
+    "distill": "the distilled student",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What was published together."""
+
+    repos: tuple[Published, ...]
+    # Address of the collection on the Hub that holds them, where one was asked for.
+    collection: str | None
+
+
+def publish_release(
+    folders: Mapping[str, Path],
+    *,
+    license: str | None,
+    languages: Sequence[str],
+    report: ScoreReport,
+    target: Path | HubSettings,
+    collection: str | None = None,
+) -> Release:
+    """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
+
+    After an error, what was published stays; a second call goes on where the first one stopped.
+
+    Args:
+        folders: Output folders of steps by `org/name`, published in this order.
+        license: As for `publish_folder`, for all of them, as are the following.
+        languages: ISO 639 codes.
+        report: Scores of the run.
+        target: Root of the local outbox, or how to write to the Hub.
+        collection: Title of a collection on the Hub that holds the repos; the outbox has none.
+
+    Returns:
+        What was published, in the same order.
+
+    Raises:
+        ValueError: If the repos of a collection belong to several owners, or see `publish_folder`.
+        OSError: See `publish_folder`.
+    """
+    owners = sorted({repo_id.partition("/")[0] for repo_id in folders})
+    if collection is not None and len(owners) > 1:
+        raise ValueError(f"a collection holds repos of one owner, not of {', '.join(owners)}; publish them apart.")
+    roles = {_repo_of(repo_id, folder): _role(folder) for repo_id, folder in folders.items()}
+    published = tuple(
+        publish_folder(
+            folder,
+            repo_id=repo_id,
+            license=license,
+            languages=languages,
+            report=report,
+            target=target,
+            related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
+        )
+        for repo_id, folder in folders.items()
+    )
+    address = None
+    if collection is not None and isinstance(target, HubSettings):
+        address = hub.collect_repos(collection, roles, private=target.private)
+        logger.info("collected in %s", address)
+    return Release(repos=published, collection=address)
+
+
+def format_related(roles: Mapping[HubRepo, str]) -> str:
+    """Return the section of a card that names the other repos of the release; nothing where there are none."""
+    if not roles:
+        return ""
+    lines = [f"- [{repo.repo_id}](https://huggingface.co/{repo}): {role}" for repo, role in roles.items()]
+    return "\n".join(["\n## Released together with\n", *lines, ""])
+
+
+def _repo_of(repo_id: str, folder: Path) -> HubRepo:
+    """Return the repo that a folder becomes."""
+    kind = lineage.kind_of_step(records.read_provenance(folder).identity.step)
+    return HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(kind))
+
+
+def _role(folder: Path) -> str:
+    """Say what a folder is within its release."""
+    record = records.read_provenance(folder)
+    if record.identity.step == "finetune":
+        return f"fine-tuned, stage `{lineage.stage_name(record)}`"
+    return _ROLES[record.identity.step]
