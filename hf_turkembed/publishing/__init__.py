@@ -6,13 +6,14 @@ from hf_turkembed.publishing.hub import PlannedFile, fetch_folder, push_folder
 from hf_turkembed.publishing.outbox import write_to_outbox
 from hf_turkembed.publishing.publication import Published, publish_folder
 from hf_turkembed.publishing.staging import stage_folder
-from hf_turkembed.publishing.verification import Verification, verify_folder
+from hf_turkembed.publishing.verification import Verification, check_loaders, verify_folder
 
 __all__ = [
     "Check",
     "PlannedFile",
     "Published",
     "Verification",
+    "check_loaders",
     "fetch_folder",
     "publish_folder",
     "push_folder",
