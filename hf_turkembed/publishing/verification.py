@@ -51,7 +51,7 @@ class Verification:
 
     def describe_failures(self) -> str:
         """Name the checks that failed, in one line; empty if none did."""
-        return "; ".join(f"{check.name}: {check.detail}" for check in self.checks if not check.passed)
+        return "; ".join(f"{check.name}: {check.detail.rstrip('.')}" for check in self.checks if not check.passed)
 
 
 def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
