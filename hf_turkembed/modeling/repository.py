@@ -198,8 +198,9 @@ def _check_truncation(folder: Path, embedding_dim: int) -> None:
 def _check_weights(folder: Path) -> None:
     """Refuse weights that the network would not find, or not in this shape, and have at random instead."""
     native = _class_for(folder).native_class()
-    before = logging.get_verbosity()
+    before, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         # No weights are read onto `meta`: only names and shapes are compared, as the loader does it.
         loaded: Any = native.from_pretrained(
@@ -209,6 +210,8 @@ def _check_weights(folder: Path) -> None:
         raise ValueError(f"{folder}: its safetensors are damaged ({error}); download them again.") from error
     finally:
         logging.set_verbosity(before)
+        if had_bar:
+            logging.enable_progress_bar()
     found = loaded[1]
     # A layer of BERT that sentence embeddings do not pass through.
     if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):

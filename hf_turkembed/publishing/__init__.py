@@ -10,7 +10,7 @@ from hf_turkembed.publishing.planned_files import Difference, PlannedFile
 from hf_turkembed.publishing.publication import Published, describe_published, publish_folder
 from hf_turkembed.publishing.releases import Release, publish_release
 from hf_turkembed.publishing.staging import stage_folder
-from hf_turkembed.publishing.verification import Verification, verify_folder
+from hf_turkembed.publishing.verification import Verification, check_loaders, verify_folder
 
 __all__ = [
     "Check",
@@ -22,6 +22,7 @@ __all__ = [
     "Release",
     "Verification",
     "check_download",
+    "check_loaders",
     "describe_published",
     "fetch_folder",
     "publish_folder",

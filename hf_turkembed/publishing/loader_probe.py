@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")], default=[])
     parser.add_argument("--configs", type=lambda text: text.split(","), default=[])
     parser.add_argument("--with-package", action="store_true")
-    # A JSON list of code, each piece as a card shows it.
+    # A JSON object with pieces of code as a card shows them, by number.
     parser.add_argument("--snippets", type=Path)
     options = parser.parse_args(arguments)
     own_folder = Path(__file__).resolve().parent
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     socket.socket.connect = _refuse_network  # type: ignore[assignment,method-assign]
     results = _PROBES[options.kind](options)
     if options.snippets:
-        results |= run_snippets(json.loads(options.snippets.read_text(encoding="utf-8")))
+        results |= run_snippets(options)
     if not options.with_package and _PACKAGE in sys.modules:
         raise RuntimeError(f"{_PACKAGE} was imported by a loader that has to work without it.")
     np.savez(options.output, **results)
@@ -80,17 +80,16 @@ def _refuse_network(connection: socket.socket, address: Any) -> None:
     raise ConnectionRefusedError(f"a loader tried to reach {address!r}; the probe runs with the network off.")
 
 
-def run_snippets(snippets: dict[str, str]) -> dict[str, Any]:
-    """Run the snippets of a card, in a folder from which the repo's name leads to it.
-
-    Args:
-        snippets: Code by number.
+def run_snippets(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the snippets of a card that are for this process, in a folder from which the repo's name leads to it.
 
     Returns:
         `snippet.<number>`, the sentence embeddings that it leaves under `embeddings`; empty if it leaves none.
     """
     results = {}
-    for number, code in snippets.items():
+    for number, code in json.loads(options.snippets.read_text(encoding="utf-8")).items():
+        if (f"import {_PACKAGE}\n" in code) != options.with_package:
+            continue
         names: dict[str, Any] = {}
         exec(compile(code, f"<snippet {number} of the card>", "exec"), names)
         embeddings = names.get("embeddings", np.empty((0, 0)))

@@ -23,6 +23,8 @@ from hf_turkembed.publishing.comparisons import Check
 from hf_turkembed.publishing.contents import check_contents
 
 _PROBE = Path(__file__).with_name("loader_probe.py")
+# Where the probes run, and what runs there besides the loaders.
+_WORK, _SNIPPETS = "work", "snippets.json"
 # Settings of the caller that would let a probe see more than a fresh machine does.
 _HIDDEN_SETTINGS = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "SENTENCE_TRANSFORMERS_")
 
@@ -49,16 +51,14 @@ class Verification:
 
     def describe_failures(self) -> str:
         """Name the checks that failed, in one line; empty if none did."""
-        return "; ".join(f"{check.name}: {check.detail}" for check in self.checks if not check.passed)
+        return "; ".join(f"{check.name}: {check.detail.rstrip('.')}" for check in self.checks if not check.passed)
 
 
 def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
     """Check what a repo holds and says, then load it offline as its users would, and compare what the loaders give.
 
     Nothing of the folder runs before its files, its code, its card and its card's snippets were found to be what this
-    package publishes. Then a model is loaded in float32 at every trained width with our package, with the code in the
-    repo, with stock sentence-transformers, and as the native class; the last three in a process that cannot import our
-    package. The snippets of the card run where they say they do.
+    package publishes.
 
     Args:
         folder: A staged or published repo.
@@ -80,11 +80,30 @@ def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
     checks = [*check_contents(folder, kind), *check_card(folder, kind, repo_id)]
     loaded = all(check.passed for check in checks)
     if loaded:
-        load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}[kind]
-        with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
-            checks += load(folder.resolve(), Path(scratch))
+        checks += check_loaders(folder, kind, with_snippets=True)
     seconds = round(time.monotonic() - started, 2)
     return Verification(kind=kind, checks=tuple(checks), loaded=loaded, seconds=seconds)
+
+
+def check_loaders(folder: Path, kind: lineage.RepoKind, *, with_snippets: bool = False) -> list[Check]:
+    """Load a folder offline as its users would, and compare what that gives.
+
+    A model is loaded in float32 at every trained width with our package, with the code in the repo, with stock
+    sentence-transformers, and as the native class; the last three in a process that cannot import our package.
+
+    Args:
+        folder: A repo. Its code runs: `verify_folder` looks at it before.
+        kind: What it holds.
+        with_snippets: Whether the snippets of its card run as well.
+
+    Returns:
+        The checks; a loader that fails is a failed check with its message.
+    """
+    load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}[kind]
+    with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
+        if with_snippets:
+            _place_snippets(folder.resolve(), Path(scratch))
+        return load(folder.resolve(), Path(scratch))
 
 
 def _load_model(folder: Path, scratch: Path) -> list[Check]:
@@ -127,21 +146,16 @@ def _run_probes(
 ) -> tuple[dict[str, dict[str, NDArray[Any]]], list[Check]]:
     """Run probes side by side, each in a fresh environment; return the arrays they gave and those that failed."""
     running = {}
+    snippets = scratch / _WORK / _SNIPPETS
+    snippets.parent.mkdir(exist_ok=True)
     for number, (name, options) in enumerate(probes.items()):
         home = scratch / str(number)
         home.mkdir()
-        snippets = _place_snippets(
-            folder, home, with_package=None if len(probes) == 1 else "--with-package" in options
-        )
         command = [sys.executable, str(_PROBE), kind, str(folder), str(home / "out.npz"), *options]
-        command += ["--snippets", str(snippets)]
+        command += ["--snippets", str(snippets)] if snippets.is_file() else []
+        settings: dict[str, Any] = {"cwd": snippets.parent, "env": _environment(home), "stdin": subprocess.DEVNULL}
         with (home / "log").open("wb") as log:
-            running[name] = (
-                home,
-                subprocess.Popen(
-                    command, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-                ),
-            )
+            running[name] = (home, subprocess.Popen(command, stdout=log, stderr=log, **settings))
     arrays, failures = {}, []
     for name, (home, process) in running.items():
         if code := process.wait():
@@ -152,20 +166,14 @@ def _run_probes(
     return arrays, failures
 
 
-def _place_snippets(folder: Path, home: Path, *, with_package: bool | None) -> Path:
-    """Write the card's snippets that run with our package, without it, or all, beside a link of the repo's name."""
+def _place_snippets(folder: Path, scratch: Path) -> None:
+    """Write the card's snippets by number, beside a link by which the name that they load leads to the folder."""
     name, snippets = read_snippets(folder)
-    link = home / name
-    link.parent.mkdir()
+    link = scratch / _WORK / name
+    link.parent.mkdir(parents=True)
     link.symlink_to(folder, target_is_directory=True)
-    chosen = {
-        str(number): code
-        for number, code in enumerate(snippets, start=1)
-        if with_package in (None, "import hf_turkembed\n" in code)
-    }
-    path = home / "snippets.json"
-    path.write_text(json.dumps(chosen), encoding="utf-8")
-    return path
+    numbered = {str(number): code for number, code in enumerate(snippets, start=1)}
+    (scratch / _WORK / _SNIPPETS).write_text(json.dumps(numbered), encoding="utf-8")
 
 
 def _reason(log: Path, code: int) -> str:

@@ -20,8 +20,7 @@ from hf_turkembed.scores import ScoreReport
 @pytest.fixture(autouse=True)
 def no_loaders(monkeypatch):
     """Loaders are other tests' matter, and must not be reached by a damaged repo."""
-    for name in ("_load_model", "_load_tokenizer", "_load_dataset"):
-        monkeypatch.setattr(verification, name, lambda folder, scratch: [])
+    monkeypatch.setattr(verification, "check_loaders", lambda folder, kind, with_snippets: [])
 
 
 def edit_json(path, **changes):

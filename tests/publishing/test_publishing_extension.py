@@ -55,15 +55,28 @@ def test_the_repo_and_its_console_script_have_the_names_that_hf_looks_for():
 
 
 @pytest.mark.launch
-def test_hf_lists_the_extension_and_runs_it_on_a_repo_of_the_hub(hf, staged_repos):
+def test_hf_runs_the_extension(hf, staged_repos):
     shown = hf("turkembed", "--help")
     assert shown.returncode == 0, shown.stderr
     assert "hf-turkembed [OPTIONS] COMMAND" in shown.stdout and "verify" in shown.stdout
-    sent = hf("upload", "acme/tokenizer", staged_repos["tokenizer"], "--quiet")
+    told = hf("turkembed", "tokenizer-report", staged_repos["tokenizer"], "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["unreachable"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.launch
+@pytest.mark.parametrize("kind", ["tokenizer", "dataset"])
+def test_a_repo_of_the_hub_is_verified(hf, staged_repos, kind):
+    name = f"acme/{kind}"
+    sent = hf(
+        "upload", name, staged_repos[kind], "--quiet", "--repo-type", "dataset" if kind == "dataset" else "model"
+    )
     assert sent.returncode == 0, sent.stderr
-    verified = hf("turkembed", "verify", "acme/tokenizer", "--json")
+    verified = hf("turkembed", "verify", f"datasets/{name}" if kind == "dataset" else name, "--json")
+    assert verified.returncode == 0, verified.stderr
     report = json.loads(verified.stdout)
-    assert verified.returncode == 0 and report["passed"], verified.stderr
+    assert report["passed"] and report["loaded"] and report["kind"] == kind
 
 
 @pytest.mark.slow

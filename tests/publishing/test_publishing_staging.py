@@ -190,6 +190,13 @@ def test_results_of_an_earlier_version_are_replaced(folder, tmp_path):
     assert (tmp_path / "staged" / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_same_folder_and_scores_give_the_same_repo(folder, tmp_path):
+    report = ScoreReport(scores=(make_score(model_digest=record.digest_path(folder)),))
+    for name in ("one", "two"):
+        stage_folder(folder, tmp_path / name, card="# card", report=report)
+    assert record.digest_path(tmp_path / "one") == record.digest_path(tmp_path / "two")
+
+
 @pytest.mark.parametrize(("license", "stands"), [("gemma", True), ("mit", False)])
 def test_notice_that_a_licence_asks_for_stands_beside_the_model(folder, tmp_path, license, stands):
     card = f"---\nlicense: {license}\n---\n# card\n"

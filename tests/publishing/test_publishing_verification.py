@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from hf_turkembed.publishing import publish_folder, verify_folder
+from hf_turkembed.publishing import loader_probe, publish_folder, verify_folder
 from hf_turkembed.scores import ScoreReport
 
 
@@ -121,6 +123,17 @@ def test_tokenizer_that_does_not_load_fails_with_the_reason(repo):
     assert verification.loaded and not verification.passed
     assert failed(verification) == ["loads tokenizer"]
     assert "Error: " in verification.describe_failures()
+
+
+@pytest.mark.slow
+def test_a_snippet_that_reaches_for_a_network_fails(repo, tmp_path):
+    snippets = tmp_path / "snippets.json"
+    code = "import socket\nsocket.create_connection(('127.0.0.1', 9))\n"
+    snippets.write_text(json.dumps({"1": code}), encoding="utf-8")
+    command = [loader_probe.__file__, "tokenizer", repo("tokenizer"), tmp_path / "out.npz", "--snippets", snippets]
+    ended = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "the probe runs with the network off" in ended.stderr.splitlines()[-1]
 
 
 def test_folder_of_no_known_kind_is_refused(tmp_path):
