@@ -14,7 +14,7 @@ install-dev: .venv/installed-dev
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) --editable .
+	$(PIP_INSTALL) --editable ".[mteb]"
 	touch $@
 
 .venv/installed-dev: .venv/installed

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datasets import disable_progress_bars
+
 from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import trained_widths
 from hf_turkembed.profile_figure import PROFILE_FIGURE, plot_profile
@@ -168,11 +170,15 @@ def run_tr_mteb(recipe: Recipe, identity: Identity, models: Mapping[str, ScoredM
     if config.tr_mteb is None:
         return None
     asked = config.tr_mteb
+    if not sys.stderr.isatty():
+        # A bar for each of some eighty files; what is done is logged task by task.
+        disable_progress_bars()
     return score_benchmark(
         [(models[role], _mteb_name(identity, role)) for role in asked.models],
         asked.tasks,
         results=step_folder(recipe, "tr_mteb"),
         batch_size=config.batch_size,
+        prompts=asked.prompts,
         datasets=None if asked.datasets is None else recipes.local_path(recipe, asked.datasets),
     )
 

@@ -86,7 +86,8 @@ def contents_of(row: TaskRow) -> dict[str, dict[str, Rows]]:
             rows = [{name: [entry[name] for entry in rows] for name in rows[0]}]
         return {"default": {split: rows for split in row.splits}}
     names = ("sentence1", "sentence2", "score")
-    return {"default": {"test": [{**entry, "score": entry["score"] * 4.5} for entry in pairs(12, names)]}}
+    graded = [{**entry, "score": number * 5 % 12 / 2.4} for number, entry in enumerate(pairs(12, names))]
+    return {"default": {"test": graded}}
 
 
 def write_dataset(folder: Path, contents: Mapping[str, Mapping[str, Rows]]) -> None:

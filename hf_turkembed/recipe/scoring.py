@@ -38,6 +38,8 @@ class TrMtebConfig:
     models: tuple[str, ...]
     # Names of tasks; none for all 26.
     tasks: tuple[str, ...] = ()
+    # Whether texts get those of a model's prompts that mteb finds for a task; none otherwise.
+    prompts: bool = False
     # Local folder with copies of the datasets as org/name, for machines without a network; None for the Hub.
     datasets: DataSource | None = None
 

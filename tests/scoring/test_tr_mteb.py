@@ -17,6 +17,7 @@ from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from tr_mteb_data import MTEB_DATASETS, contents_of, judgements, labelled, sentence, write_dataset, write_datasets
 
+from hf_turkembed.corpus import read_pairs
 from hf_turkembed.record import digest_path
 from hf_turkembed.scoring import ScoredModel
 from hf_turkembed.scoring.tr_mteb import check_request, load_benchmark, read_published, score_benchmark
@@ -46,9 +47,12 @@ def data(tmp_path):
 def run(gemma, tmp_path, data):
     """Score a model on tasks from the copies."""
 
-    def run(*tasks, load=lambda: SentenceTransformer(str(gemma), device="cpu"), precision="float32", folder=data):
+    def load_gemma():
+        return SentenceTransformer(str(gemma), device="cpu")
+
+    def run(*tasks, load=load_gemma, precision="float32", folder=data, prompts=False):
         model = ScoredModel(role="student", digest="ab" * 32, load=load, truncate_dims=(32,), precision=precision)
-        settings = {"results": tmp_path / "tr_mteb", "batch_size": 8, "datasets": folder}
+        settings = {"results": tmp_path / "tr_mteb", "batch_size": 8, "datasets": folder, "prompts": prompts}
         return score_benchmark([(model, "local/student")], tasks, **settings)
 
     return run
@@ -94,11 +98,22 @@ def test_scores_are_what_the_model_gives_and_results_are_read_by_mteb(run, gemma
     scores = {score.suite: score for score in report.scores}
     rows = contents_of(ROWS["STSbTR"])["default"]["test"]
     model = SentenceTransformer(str(gemma), device="cpu")
-    # The prompt that mteb finds in the model for this kind of task.
-    left, right = (model.encode([row[name] for row in rows], prompt_name="STS") for name in ("sentence1", "sentence2"))
-    expected = spearmanr(model.similarity_pairwise(left, right), [row["score"] for row in rows]).statistic
-    assert scores["STSbTR"].value == pytest.approx(expected, abs=1e-6) and scores["STSbTR"].prompt == "STS"
-    assert scores["SciFactTR"].prompt == "query" and scores["SnliTr"].prompt is None
+
+    def expected(**settings):
+        left, right = (model.encode([row[name] for row in rows], **settings) for name in ("sentence1", "sentence2"))
+        return spearmanr(model.similarity_pairwise(left, right), [row["score"] for row in rows]).statistic
+
+    assert scores["STSbTR"].value == pytest.approx(expected(prompt=""), abs=1e-6)
+    assert [score.prompt for score in report.scores] == [None, None, None]
+    # Those that mteb finds in the model for a kind of task; an empty one is none.
+    prompted = {score.suite: score for score in run(*FEW, prompts=True).scores}
+    assert prompted["STSbTR"].value == pytest.approx(expected(prompt_name="STS"), abs=1e-6)
+    assert {name: score.prompt for name, score in prompted.items()} == {
+        "SnliTr": None,
+        "STSbTR": "STS",
+        "SciFactTR": "query",
+    }
+    assert expected(prompt="") != pytest.approx(expected(prompt_name="STS"), abs=1e-3)
     for name, score in scores.items():
         assert score.dataset.name == ROWS[name].dataset
         assert score.dataset.digest == digest_path(data / score.dataset.name) and score.dataset.revision is None
@@ -281,6 +296,29 @@ def test_all_26_tasks_run_end_to_end(run, tmp_path):
     assert found["Mean(Task)"] == pytest.approx(means["tasks"], abs=1e-6)
     assert found["Mean(TaskType)"] == pytest.approx(means["categories"], abs=1e-6)
     assert found["Retrieval"] == pytest.approx(means["Retrieval"], abs=1e-6)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_mteb_and_our_own_suites_agree_on_real_sentences(run, score, suite, shared_data, data):
+    english, turkish = (
+        (shared_data / f"data/wmt-tr-en/newstest2016.{name}").read_text().splitlines()[:500] for name in ("eng", "tur")
+    )
+    table = read_pairs(shared_data / "data/stsb-tr/stsb_tr_dev.tsv", highest_score=5)
+    rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    aligned = {"sentence1": english, "sentence2": turkish}
+    parallel = [{"sentence1": one, "sentence2": other} for one, other in zip(english, turkish, strict=True)]
+    write_dataset(data / "trmteb/stsb-tr", {"default": {"test": rows}})
+    write_dataset(data / "trmteb/wmt16_en_tr", {"default": {"test": parallel}})
+
+    def load():
+        return SentenceTransformer(str(shared_data / "teacher"), device="cpu")
+
+    found = {entry.suite: entry.value for entry in run("STSbTR", "WMT16BitextMining", load=load).scores}
+    own = score({"teacher": load()}, [suite("sts", table), suite("bitext", aligned)], truncate_dims=(128,)).scores
+    values = {entry.metric: entry.value for entry in own}
+    assert found["STSbTR"] == pytest.approx(values["spearman_cosine"], abs=1e-4)
+    assert found["WMT16BitextMining"] == pytest.approx(values["f1_cosine"], abs=1e-4)
 
 
 @pytest.mark.launch

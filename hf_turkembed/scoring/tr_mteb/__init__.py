@@ -50,6 +50,7 @@ def score_benchmark(
     *,
     results: Path,
     batch_size: int,
+    prompts: bool = False,
     datasets: Path | None = None,
 ) -> BenchmarkReport:
     """Score models on TR-MTEB, see `running.score_tasks`.
@@ -59,6 +60,7 @@ def score_benchmark(
         tasks: Names of tasks; none for all 26.
         results: Folder of mteb's result files, kept between runs.
         batch_size: Texts of one forward pass.
+        prompts: Whether texts get those of a model's prompts that mteb finds for a task, or none.
         datasets: Folder with copies of the datasets as `org/name`; None for the Hub.
 
     Raises:
@@ -70,7 +72,9 @@ def score_benchmark(
     scores = [
         score
         for model, name in models
-        for score in score_tasks(model, name, tasks, results=results, datasets=datasets, batch_size=batch_size)
+        for score in score_tasks(
+            model, name, tasks, prompts=prompts, results=results, datasets=datasets, batch_size=batch_size
+        )
     ]
     for model, _ in models:
         if missing := [score.suite for score in scores if score.model == model.role and score.value is None]:

@@ -42,14 +42,22 @@ _COLUMNS = {
 
 
 def score_tasks(
-    model: ScoredModel, name: str, tasks: Sequence[str], *, results: Path, datasets: Path | None, batch_size: int
+    model: ScoredModel,
+    name: str,
+    tasks: Sequence[str],
+    *,
+    prompts: bool,
+    results: Path,
+    datasets: Path | None,
+    batch_size: int,
 ) -> list[Score]:
-    """Score a model on tasks of TR-MTEB at its full width, with the prompts that mteb finds in it.
+    """Score a model on tasks of TR-MTEB at its full width.
 
     Args:
         model: The model.
         name: `org/name`, under which mteb files its results, together with the model's digest.
         tasks: Names of tasks; none for all 26.
+        prompts: Whether texts get those of the model's prompts that mteb finds for a task, or none.
         results: Folder of mteb's result files. Tasks that it holds, of this very model and version of mteb, are not
             run again; a run that was cut off goes on after the last one.
         datasets: Folder with copies of the datasets as `org/name`; None for the Hub, at the commit that `main` is.
@@ -62,8 +70,10 @@ def score_tasks(
         ValueError: If there is no such task.
     """
     encoder = model.load()
+    if not prompts:
+        encoder.prompts, encoder.default_prompt_name = {}, None
     wrapped = SentenceTransformerEncoderWrapper(encoder)
-    wrapped.mteb_model_meta = _describe(wrapped.mteb_model_meta, model, name)
+    wrapped.mteb_model_meta = _describe(wrapped.mteb_model_meta, model, name, prompts)
     cache = mteb.ResultCache(results)
     scores = []
     built = build_tasks(tasks)
@@ -80,10 +90,11 @@ def score_tasks(
     return scores
 
 
-def _describe(meta: ModelMeta, model: ScoredModel, name: str) -> ModelMeta:
-    """Give mteb the name, version and precision of a model, by which it files results."""
-    settings = None if model.precision == "float32" else {"precision": model.precision}
-    return meta.model_copy(update={"name": name, "revision": model.digest, "experiment_kwargs": settings})
+def _describe(meta: ModelMeta, model: ScoredModel, name: str, prompts: bool) -> ModelMeta:
+    """Give mteb the name, version and settings of a model, by which it files results."""
+    settings = {} if model.precision == "float32" else {"precision": model.precision}
+    settings |= {"prompts": "own"} if prompts else {}
+    return meta.model_copy(update={"name": name, "revision": model.digest, "experiment_kwargs": settings or None})
 
 
 def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) -> TaskResult | None:
