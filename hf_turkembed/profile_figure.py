@@ -46,6 +46,7 @@ def plot_profile(points: Sequence[ProfilePoint], path: Path) -> None:
                     str(point.truncate_dim), (size, point.value), fontsize=7, xytext=(3, 4), textcoords="offset points"
                 )
         axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("MB for a million vectors")
         axes.set_ylabel(metric.replace("_", " "))
         made_up = ", made-up text" if any(point.synthetic for point in of_panel) else ""

@@ -167,28 +167,31 @@ def diagnose_forgetting(
 
 
 def diagnose_leakage(
-    model: str, suite: str, columns: Sequence[Sequence[str]], trained_on: TrainedOn
+    model: str, suites: Mapping[str, Sequence[Sequence[str]]], trained_on: TrainedOn
 ) -> list[Diagnostic]:
-    """Ask how much of a suite stands in the data that a model was fine-tuned on.
+    """Ask how much of each suite stands in the data that a model was fine-tuned on.
 
     Args:
         model: Role of the model.
-        suite: Name of the suite.
-        columns: The suite's columns of text.
+        suites: Columns of text of each suite, by its name.
         trained_on: What the model was fine-tuned on.
     """
     if trained_on.missing:
-        return [_missing(name, model, trained_on.missing, suite) for name in ("leaked_texts", "leaked_rows")]
-    texts = list(dict.fromkeys(text for column in columns for text in column))
-    known = find_leakage({text for row in trained_on.rows for text in row}, texts)
-    rows = list(zip(*columns, strict=True))
-    # A pair stands in a triplet that holds both of its texts.
-    parts = (part for row in trained_on.rows for part in combinations(row, len(columns)))
-    whole = find_leakage(parts, rows)
-    return [
-        _found("leaked_texts", model, known.share, suite, detail=f"{known.count:,} of {len(texts):,} texts"),
-        _found("leaked_rows", model, whole.share, suite, detail=f"{whole.count:,} of {len(rows):,} rows"),
-    ]
+        return [_missing(name, model, trained_on.missing) for name in ("leaked_texts", "leaked_rows")]
+    seen = {text for row in trained_on.rows for text in row}
+    found = []
+    for suite, columns in suites.items():
+        texts = list(dict.fromkeys(text for column in columns for text in column))
+        known = find_leakage(seen, texts)
+        rows = list(zip(*columns, strict=True))
+        # A pair stands in a triplet that holds both of its texts.
+        parts = (part for row in trained_on.rows for part in combinations(row, len(columns)))
+        whole = find_leakage(parts, rows)
+        found += [
+            _found("leaked_texts", model, known.share, suite, detail=f"{known.count:,} of {len(texts):,} texts"),
+            _found("leaked_rows", model, whole.share, suite, detail=f"{whole.count:,} of {len(rows):,} rows"),
+        ]
+    return found
 
 
 def _found(

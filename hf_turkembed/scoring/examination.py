@@ -110,9 +110,8 @@ def diagnose_embeddings(
     stacked = np.stack([vectors[text] for text in distinct])
     found = diagnostics.diagnose_vectors(model, distinct, stacked, dims)
     found += diagnostics.diagnose_spelling(model, distinct, encode)
-    for suite in suites:
-        found += diagnostics.diagnose_leakage(model, suite.name, text_columns(suite), trained_on)
-    return found
+    columns = {suite.name: text_columns(suite) for suite in suites}
+    return found + diagnostics.diagnose_leakage(model, columns, trained_on)
 
 
 def diagnose_scores(

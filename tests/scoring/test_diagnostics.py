@@ -183,26 +183,26 @@ PAIRS = [(f"soru {row} nedir", f"yanıt {row} budur") for row in range(100)]
 def test_rows_that_were_trained_on_are_leaked(copied, flagged):
     columns = list(zip(*PAIRS, strict=True))
     train = [("X", "Y"), *((right.upper(), left) for left, right in PAIRS[:copied])]
-    found = by_name(diagnose_leakage("m", "s", columns, TrainedOn(rows=train)))
+    found = by_name(diagnose_leakage("m", {"s": columns}, TrainedOn(rows=train)))
     assert found["leaked_rows"].flagged is flagged and found["leaked_rows"].value == copied / 100
     assert found["leaked_texts"].value == copied / 100 and not found["leaked_texts"].flagged
 
 
 def test_texts_that_were_trained_on_in_other_rows_are_leaked_texts_alone():
     train = [(left, "başka bir metin") for left, _ in PAIRS[:20]]
-    found = by_name(diagnose_leakage("m", "s", list(zip(*PAIRS, strict=True)), TrainedOn(rows=train)))
+    found = by_name(diagnose_leakage("m", {"s": list(zip(*PAIRS, strict=True))}, TrainedOn(rows=train)))
     assert found["leaked_texts"].flagged and found["leaked_texts"].value == 0.1
     assert found["leaked_rows"].value == 0
 
 
 def test_a_pair_inside_a_triplet_that_was_trained_on_is_leaked():
     train = [(left, right, "olumsuz") for left, right in PAIRS]
-    found = by_name(diagnose_leakage("m", "s", list(zip(*PAIRS, strict=True)), TrainedOn(rows=train)))
+    found = by_name(diagnose_leakage("m", {"s": list(zip(*PAIRS, strict=True))}, TrainedOn(rows=train)))
     assert found["leaked_rows"].value == 1
 
 
 def test_leakage_from_unknown_data_is_missing_with_the_reason():
-    found = diagnose_leakage("m", "s", [["a"], ["b"]], TrainedOn(missing="no record"))
+    found = diagnose_leakage("m", {"s": [["a"], ["b"]], "t": [["c"], ["d"]]}, TrainedOn(missing="no record"))
     assert [one.missing for one in found] == ["no record"] * 2
 
 
