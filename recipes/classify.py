@@ -12,7 +12,7 @@ import numpy as np
 from hf_turkembed import classification as heads
 from hf_turkembed.recipe import ClassifyConfig, Recipe
 from hf_turkembed.step import Step, finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, read_classified, read_recipe
+from inputs import clear_errors, fetch, load_encoder, read_classified, read_recipe, start_process_group
 
 REPORT = "report.md"
 
@@ -31,7 +31,7 @@ def main() -> None:
 def classify(recipe: Recipe, step: Step, config: ClassifyConfig) -> heads.ClassificationReport:
     """Fit a head, save it with its report, and return that."""
     train, held_out = read_classified(recipe, step.identity, config)
-    model = load_encoder(fetch(recipe, step.identity, "model", config.model), "float32", None)
+    model = load_encoder(fetch(recipe, step.identity, "model", config.model), "float32", start_process_group().device)
     train_embeddings, held_out_embeddings = (
         # With its default prompt where it has one, as whoever loads the head will encode.
         np.asarray(model.encode(table["text"], batch_size=config.batch_size, show_progress_bar=sys.stderr.isatty()))
@@ -44,7 +44,7 @@ def classify(recipe: Recipe, step: Step, config: ClassifyConfig) -> heads.Classi
         balanced=config.balanced,
     )
     predicted = heads.predict(head, classes, held_out_embeddings)
-    report = heads.report_on(train["label"], predicted, held_out["label"], seed=recipe.seed)
+    report = heads.report_on(train["label"], predicted, held_out["label"])
     heads.save_head(head, classes, step.partial)
     Path(step.partial, REPORT).write_text(heads.format_report(report) + "\n", encoding="utf-8")
     return report

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense
@@ -39,33 +37,20 @@ def test_a_head_says_what_scikit_learn_says(classes, balanced):
     assert found == expected.tolist() and names == sorted(classes) and len(set(found)) == len(classes)
 
 
-PREDICTIONS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=30)
-
-
-@given(PREDICTIONS)
-def test_predictions_are_measured_as_scikit_learn_does(pairs):
-    labels, predicted = zip(*pairs, strict=True)
-    found = measure(predicted, labels, seed=0)
-    assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
-    assert found.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
-    low, high = found.accuracy_interval
-    assert 0 <= low <= high <= 1
-
-
-def test_intervals_are_those_of_resampled_rows():
+def test_predictions_are_measured_as_scikit_learn_does():
     generator = np.random.default_rng(1)
     labels = generator.choice(list("aaab"), size=200)
-    predicted = np.where(generator.random(200) < 0.8, labels, "b")
-    found = measure(predicted.tolist(), labels.tolist(), seed=0)
-    rows = generator.integers(0, 200, size=(2000, 200))
-    resampled = [f1_score(labels[row], predicted[row], average="macro") for row in rows[:400]]
-    assert found.macro_f1_interval == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.02)
-    accuracies = (labels == predicted)[rows].mean(axis=1)
-    assert found.accuracy_interval == pytest.approx(np.quantile(accuracies, [0.025, 0.975]), abs=0.01)
+    predicted = np.where(generator.random(200) < 0.8, labels, "c")
+    found = measure(predicted.tolist(), labels.tolist())
+    assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
+    assert found.macro_f1 == pytest.approx(np.mean([f1_score(labels == c, predicted == c) for c in "abc"]))
+    low, high = found.accuracy_interval
+    resampled = (labels == predicted)[generator.integers(0, 200, size=(5000, 200))].mean(axis=1)
+    assert (low, high) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.015)
 
 
 def test_a_report_has_the_commonest_class_of_training_beside_the_head():
-    report = report_on(["a", "a", "b"], ["a", "b", "a"], ["a", "b", "c"], seed=0)
+    report = report_on(["a", "a", "b"], ["a", "b", "a"], ["a", "b", "c"])
     assert (report.rows, report.classes, report.held_out_rows) == (3, 2, 3)
     assert (report.commonest_class, report.held_out_rows_of_unknown_classes) == ("a", 1)
     assert report.head.accuracy == pytest.approx(2 / 3) and report.baseline.accuracy == pytest.approx(1 / 3)

@@ -35,7 +35,7 @@ MAY_USE = {
     "gte_checkpoint": {"checkpoint", "record", "version"},
     "distillation": {"corpus", "record", "modeling"},
     "finetuning": {"corpus", "record", "modeling"},
-    "classification": {"markdown", "scoring"},
+    "classification": {"markdown"},
     "scoring": {"corpus", "findings", "record", "scores", "modeling"},
     "publishing": {
         "benchmark_tables",

@@ -176,36 +176,66 @@ def nearest_rows(queries: NDArray[np.float32], candidates: NDArray[np.float32]) 
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def ndcg_at_10(
-    queries: NDArray[np.float32], passages: NDArray[np.float32], relevant: Sequence[AbstractSet[int]]
-) -> NDArray[np.float64]:
-    """Return for each query the nDCG of the ten passages of the highest cosine (Järvelin and Kekäläinen, 2002).
+def nearest_passages(
+    queries: NDArray[np.float32], passages: NDArray[np.float32], passed_over: ArrayLike
+) -> NDArray[np.int64]:
+    """Find for each query the ten passages of the highest cosine.
 
     Args:
         queries: `(queries, dim)`, of any norm.
         passages: `(passages, dim)`, of any norm; of equally similar ones any may come first, so their order must not
             say which are relevant.
-        relevant: Of each query, the rows of `passages` that answer it, at least one.
+        passed_over: `(queries,)`, of each query a row of `passages` that comes last, or -1 for none.
 
     Returns:
-        `(queries,)`, 0 to 1.
+        `(queries, 10)`, rows of `passages`, the nearest first; fewer columns where there are fewer passages.
 
     Raises:
         ValueError: If a row is not finite or zero.
     """
-    queries, passages = normalise(queries), normalise(passages)
+    queries, passages, last = normalise(queries), normalise(passages), np.asarray(passed_over)
     shown = min(_SHOWN, len(passages))
-    gains = 1 / np.log2(np.arange(2, _SHOWN + 2))
     block = max(1, _BLOCK_ENTRIES // len(passages))
-    found = np.empty(len(queries))
+    found = np.empty((len(queries), shown), dtype=np.int64)
     for start in range(0, len(queries), block):
         cosines = queries[start : start + block] @ passages.T
+        rows = np.flatnonzero(last[start : start + block] >= 0)
+        cosines[rows, last[start + rows]] = -np.inf
         best = np.argpartition(-cosines, shown - 1, axis=1)[:, :shown]
         order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
-        for row, ranked in enumerate(np.take_along_axis(best, order, axis=1), start=start):
-            hits = np.fromiter((passage in relevant[row] for passage in ranked), dtype=bool, count=shown)
-            found[row] = gains[:shown][hits].sum() / gains[: len(relevant[row])].sum()
+        found[start : start + block] = np.take_along_axis(best, order, axis=1)
     return found
+
+
+def ndcg_at_10(found: NDArray[np.int64], relevant: Sequence[AbstractSet[int]]) -> NDArray[np.float64]:
+    """Return for each query the nDCG of the ten passages that were found (Järvelin and Kekäläinen, 2002).
+
+    Args:
+        found: `(queries, 10)`, see `nearest_passages`.
+        relevant: Of each query, the passages that answer it, at least one.
+
+    Returns:
+        `(queries,)`, 0 to 1.
+    """
+    gains = 1 / np.log2(np.arange(2, _SHOWN + 2))
+    hits = [[passage in right for passage in row] for row, right in zip(found.tolist(), relevant, strict=True)]
+    ideal = np.array([gains[: len(right)].sum() for right in relevant])
+    result: NDArray[np.float64] = np.array(hits) @ gains[: found.shape[1]] / ideal
+    return result
+
+
+def recall_at_1(found: NDArray[np.int64], relevant: Sequence[AbstractSet[int]]) -> NDArray[np.float64]:
+    """Return for each query the share of its passages that comes first: one of them, or none.
+
+    Args:
+        found: `(queries, 10)`, see `nearest_passages`.
+        relevant: Of each query, the passages that answer it, at least one.
+
+    Returns:
+        `(queries,)`, 0 to 1.
+    """
+    first = zip(found[:, 0].tolist(), relevant, strict=True)
+    return np.array([(passage in right) / len(right) for passage, right in first])
 
 
 def retrieval_f1(found: NDArray[np.int64]) -> NDArray[np.float64]:

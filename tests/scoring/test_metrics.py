@@ -159,19 +159,26 @@ def test_a_width_below_one_is_refused(sides, dim):
         metrics.first_dims(sides[0], dim)
 
 
-def test_ndcg_agrees_with_scikit_learn_when_no_two_passages_are_equally_near(sides, monkeypatch):
+def test_a_search_agrees_with_scikit_learn_when_no_two_passages_are_equally_near(sides, monkeypatch):
     monkeypatch.setattr(metrics, "_BLOCK_ENTRIES", 7 * ROWS)
     generator = np.random.default_rng(3)
     relevant = [set(generator.choice(ROWS, size=1 + row % 12, replace=False).tolist()) for row in range(ROWS)]
     labels = np.array([[float(passage in found) for passage in range(ROWS)] for found in relevant])
     cosines = metrics.normalise(sides[0]) @ metrics.normalise(sides[1]).T
-    found = metrics.ndcg_at_10(sides[0], sides[1], relevant)
+    last = generator.integers(-1, ROWS, size=ROWS)
+    cosines[np.flatnonzero(last >= 0), last[last >= 0]] = -2
+    found = metrics.nearest_passages(sides[0], sides[1], last)
     expected = [ndcg_score(labels[row : row + 1], cosines[row : row + 1], k=10) for row in range(ROWS)]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(metrics.ndcg_at_10(found, relevant), expected, atol=1e-6)
+    first = labels[np.arange(ROWS), cosines.argmax(axis=1)] / labels.sum(axis=1)
+    np.testing.assert_allclose(metrics.recall_at_1(found, relevant), first)
+    assert 0 < first.sum() < ROWS
 
 
-def test_ndcg_of_fewer_than_ten_passages_and_of_a_perfect_search():
+def test_a_search_among_fewer_than_ten_passages_and_a_perfect_one():
     vectors = np.eye(4, dtype=np.float32)
-    assert metrics.ndcg_at_10(vectors, vectors, [{row} for row in range(4)]).tolist() == [1] * 4
-    worst = metrics.ndcg_at_10(np.array([[4, 3, 2, 1]], dtype=np.float32), vectors, [{3}])
-    assert worst == pytest.approx([1 / np.log2(5)])
+    nearest = metrics.nearest_passages(vectors, vectors, [-1] * 4)
+    assert nearest.shape == (4, 4) and metrics.ndcg_at_10(nearest, [{row} for row in range(4)]).tolist() == [1] * 4
+    far = metrics.nearest_passages(np.array([[4, 3, 2, 1]], dtype=np.float32), vectors, [-1])
+    assert metrics.ndcg_at_10(far, [{3}]) == pytest.approx([1 / np.log2(5)])
+    assert metrics.recall_at_1(far, [{3}]).tolist() == [0] and metrics.recall_at_1(far, [{0, 3}]).tolist() == [0.5]

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from samples import MATRYOSHKA_DIMS, TEXTS
 from scipy.stats import spearmanr
+from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from sentence_transformers.util import pairwise_cos_sim
 from sklearn.metrics import average_precision_score
 from transformers import AutoModel, AutoTokenizer
@@ -88,6 +89,26 @@ def test_a_query_with_several_passages_and_a_passage_of_several_queries_count_on
     table = {"sentence1": list(TEXTS), "sentence2": list(TEXTS)}
     same = suite("retrieval", table)
     assert measure_suite(same, encode(model, same), 8)["ndcg_at_10_cosine"].values.tolist() == [1] * len(TEXTS)
+
+
+def test_a_query_that_is_a_passage_too_is_searched_for_as_sentence_transformers_does_without_it(model, suite):
+    """Of paraphrases given both ways, each text is the nearest to itself."""
+    left, right = [TEXTS[0], *TEXTS[:4]], [*TEXTS[1:5], TEXTS[5]]
+    table = {"sentence1": [*left, *right], "sentence2": [*right, *left]}
+    model.prompts.clear()
+    both = suite("retrieval", table)
+    found = measure_suite(both, encode(model, both), 32)
+    relevant = {query: set() for query in table["sentence1"]}
+    for query, passage in zip(*table.values(), strict=True):
+        relevant[query].add(passage)
+    assert max(map(len, relevant.values())) > 1
+    for metric, name in (("ndcg_at_10_cosine", "cosine_ndcg@10"), ("recall_at_1_cosine", "cosine_recall@1")):
+        expected = []
+        for query, answers in relevant.items():
+            corpus = {text: text for text in table["sentence2"] if text != query or text in answers}
+            evaluator = InformationRetrievalEvaluator({query: query}, corpus, {query: answers})
+            expected.append(evaluator(model)[name])
+        np.testing.assert_allclose(found[metric].values, expected, atol=1e-6)
 
 
 def test_any_model_that_automodel_loads_can_be_scored(tmp_path, encoders, suite, score):
