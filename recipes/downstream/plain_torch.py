@@ -43,4 +43,4 @@ def main(source: str, target: str, steps: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2])
