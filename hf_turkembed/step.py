@@ -265,11 +265,14 @@ def _lock(step: Step) -> int:
 
 
 def only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:
-    """Return a finetune section with one stage alone, based on the stage before it."""
+    """Return a finetune section with one stage alone, and what it begins with as the base model."""
     names = list(section.stages)
     before = names.index(stage) - 1
-    base = section.base_model if before < 0 else recipes.ModelSource(f"{{output_dir}}/finetune-{names[before]}")
-    return replace(section, base_model=base, stages={stage: section.stages[stage]})
+    own = section.stages[stage]
+    base = own.base_model
+    if base is None:
+        base = section.base_model if before < 0 else recipes.ModelSource(f"{{output_dir}}/finetune-{names[before]}")
+    return replace(section, base_model=base, stages={stage: replace(own, base_model=None)})
 
 
 def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Input:

@@ -322,8 +322,9 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
         FileNotFoundError: If the model lacks a file.
     """
     for stage in config.stages.values():
-        if is_there(recipe, config.base_model):
-            check_encoder(recipes.local_path(recipe, config.base_model), stage.matryoshka_dims)
+        base = stage.base_model or config.base_model
+        if is_there(recipe, base):
+            check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
         for task in stage.tasks.values():
             check_suites(recipe, task.held_out, identity)
             if is_there(recipe, task.train.source):

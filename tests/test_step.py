@@ -220,6 +220,10 @@ def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
     )
     nli, sts = (identify(load_recipe(path), "finetune", stage) for stage in ("nli", "sts"))
     assert nli.recipe["base_model"] == "{data_root}/base"
+    path.write_text(path.read_text() + f"    own: {{base_model: '{{data_root}}/base', {stage[1:]}\n")
+    own = identify(load_recipe(path), "finetune", "own")
+    assert own.recipe["base_model"] == "{data_root}/base"
+    assert [found.role for found in own.inputs if found.kind == "model"] == ["base_model"]
     assert sts.recipe["base_model"] == "{output_dir}/finetune-nli" and list(sts.recipe["stages"]) == ["sts"]
 
 

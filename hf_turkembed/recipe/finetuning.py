@@ -99,6 +99,8 @@ class StageConfig:
     batch_size: int
     # Goes verbatim into SentenceTransformerTrainingArguments.
     training: Mapping[str, Any]
+    # What the stage begins with; None for the stage before it, or the section's `base_model` for the first.
+    base_model: ModelSource | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
@@ -112,7 +114,7 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """Stages of fine-tuning, each starting from the one before it."""
+    """Stages of fine-tuning, each starting from the one before it unless it says otherwise."""
 
     base_model: ModelSource
     max_length: int
