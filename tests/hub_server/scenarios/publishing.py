@@ -13,11 +13,11 @@ from hub_server.publications import FAULTS, WAIT, digests, no_waiting, publish, 
 _ROUTES = [
     "/api/repos/create",
     "/api/models/[^/]+/[^/]+$",
-    "/tree/",
-    "/refs$",
-    "/validate-yaml",
-    "/preupload/",
     "/tag/",
+    "/tree/",
+    "/preupload/",
+    "/validate-yaml",
+    "/refs$",
 ]
 _LARGE = {True: ["/xet-write-token/", "/cas/v1/xorbs/", "/cas/v1/shards"], False: ["/objects/batch", "/lfs/[^/]+$"]}
 
@@ -32,7 +32,7 @@ def every_fault_at_the_commit_is_survived(hub: Client) -> None:
 
 def an_error_at_every_other_request_is_survived(hub: Client) -> None:
     for place, route in enumerate([*_ROUTES, *_LARGE[hub.xet]]):
-        name = ("503", "answer lost")[place % 2]
+        name = ("answer lost", "503")[place % 2]
         struck = strike(hub, route, FAULTS[name], update=False)
         assert (struck.error, struck.requests) == (None, 1), f"{name} at {route}"
         hub.survived += 1
