@@ -48,11 +48,11 @@ def fetch_folder(repo: str) -> Path:
         message = f"{repo!r} is neither a folder nor a Hub repo ORG/NAME or datasets/ORG/NAME."
         raise FileNotFoundError(message) from error
     found = HubRepo(repo_id=repo_id, repo_type="model" if repo_id == name else "dataset")
-    try:
-        with clear_errors(repo):
+    with clear_errors(repo):
+        try:
             folder = retry(lambda: _download(found, revision or None), f"{found}: download")
-    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError) as error:
-        raise _explain(error, found, revision) from error
+        except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError) as error:
+            raise _explain(error, found, revision) from error
     check_download(found, folder)
     return folder
 

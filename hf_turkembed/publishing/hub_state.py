@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from json import JSONDecodeError
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
@@ -80,16 +80,20 @@ def list_tags(api: HfApi, repo: HubRepo) -> dict[str, str]:
 
 @contextmanager
 def clear_errors(subject: str) -> Iterator[None]:
-    """Turn the errors of lost connections into those of the standard library, which callers expect.
+    """Turn the client's errors into those of the standard library, of one line, which callers expect.
 
     Args:
         subject: What the Hub was asked about.
 
     Raises:
-        ConnectionError: If the Hub cannot be reached, or its answers arrive damaged.
+        PermissionError: If the Hub refuses for want of rights.
+        ConnectionError: If it refuses otherwise, cannot be reached, or its answers arrive damaged.
     """
     try:
         yield
+    except HfHubHTTPError as error:
+        kind = PermissionError if error.response.status_code in (401, 403) else ConnectionError
+        raise kind(f"the Hub refused what was asked about {subject}: {' '.join(str(error).split())}") from error
     except httpx.TransportError as error:
         raise ConnectionError(
             f"the Hub could not be reached for {subject}: {error or type(error).__name__}"
