@@ -22,7 +22,8 @@ from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
 
 _SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _REPO_ID = re.compile(r"\"([\w.-]+/[\w.-]+)\"")
-_SCORES = re.compile(r"^## Scores\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
+# With what was found beside them, up to the section that follows.
+_SCORES = re.compile(r"^## Scores\n.*?(?=^## How it was made$)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(`+).+?(?<!`)\1(?!`)")
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+)\)")

@@ -144,6 +144,7 @@ DAMAGE = {
             "scores in the card",
             lambda f: edit_text(f / "README.md", "reaches 0.8", "reaches 0.7"),
         ),
+        ("a raised profile", "scores in the card", lambda f: edit_text(f / "README.md", "| 0.7800 [", "| 0.8800 [")),
         ("damaged scores", "scores in the card", lambda f: add(f, "scores.json", "{}")),
         ("a raised score in the header", "scores as data", raise_a_score),
         ("a raised score as a result", "scores as data", lambda f: edit_text(f / RESULTS, "0.75", "0.85")),
