@@ -22,7 +22,8 @@ from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
 
 _SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _REPO_ID = re.compile(r"\"([\w.-]+/[\w.-]+)\"")
-_SCORES = re.compile(r"^## Scores\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
+# With what was found beside them, up to the section that follows.
+_SCORES = re.compile(r"^## Scores\n.*?(?=^## How it was made$)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(`+).+?(?<!`)\1(?!`)")
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+)\)")
@@ -79,8 +80,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
     except (yaml.YAMLError, ValueError) as error:
         return {}, [f"it is not valid YAML ({' '.join(str(error).split())})"]
     if not header:
-        return {}, ["the card has none"]
-    errors = [f"`{key}` is no key that the Hub reads" for key in sorted(set(header) - ALLOWED_KEYS)]
+        return {}, ["the card has none; publish again"]
+    errors = [f"`{key}` is no key that the Hub reads; remove it" for key in sorted(set(header) - ALLOWED_KEYS)]
     for key in ("language", "tags", "datasets", "metrics", "task_categories", "source_datasets"):
         if key in header and not (isinstance(header[key], list) and all(isinstance(v, str) for v in header[key])):
             errors.append(f"`{key}` is {header[key]!r}, expected a list of texts")
@@ -96,7 +97,7 @@ def _wrong_links(text: str, folder: Path) -> Iterator[str]:
         if _ADDRESS.match(target):
             continue
         if target.startswith("/") or ".." in target or not (folder / target).is_file():
-            yield f"`{target}` is no file of this repo"
+            yield f"`{target}` is no file of this repo; publish again"
 
 
 def _wrong_snippets(text: str, folder: Path, kind: RepoKind, repo_id: str | None) -> Iterator[str]:
@@ -104,12 +105,12 @@ def _wrong_snippets(text: str, folder: Path, kind: RepoKind, repo_id: str | None
     named, found = read_snippets(folder)
     check_repo_id(named)
     if repo_id is not None and named != repo_id:
-        yield f"they load {named!r}, but this is {repo_id!r}"
+        yield f"they load {named!r}, but this is {repo_id!r}; publish under this name"
     values: dict[str, Any] = {"repo_id": named}
     if kind == "model":
         widths = read_json(folder / "config.json").get("matryoshka_dims")
-        if not widths:
-            # What that makes wrong is another check's matter.
+        if not isinstance(widths, list) or not widths or not all(isinstance(width, int) for width in widths):
+            # That is another check's matter.
             return
         values["example_width"] = choose_example_width(sorted(widths, reverse=True))
     if kind == "dataset":
@@ -163,7 +164,7 @@ def _wrong_data(header: dict[str, Any], folder: Path, report: ScoreReport, diges
     name = shown[0].get("name", "") if shown and isinstance(shown[0], dict) else ""
     expected = card_metadata.model_index(name, own)
     if yaml.safe_load(dump_yaml(expected)) != shown:
-        yield f"`model-index` is not what {SCORES_FILE} holds"
+        yield f"`model-index` is not what {SCORES_FILE} holds; publish again"
     files = format_eval_results(own)
     found = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
@@ -171,4 +172,4 @@ def _wrong_data(header: dict[str, Any], folder: Path, report: ScoreReport, diges
     }
     for path in sorted({*files, *found}):
         if files.get(path) != found.get(path):
-            yield f"`{path}` is not what {SCORES_FILE} holds"
+            yield f"`{path}` is not what {SCORES_FILE} holds; publish again"

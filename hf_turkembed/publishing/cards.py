@@ -90,7 +90,7 @@ def render_use(kind: lineage.RepoKind, values: Mapping[str, Any]) -> str:
 
 
 def render_scores(report: ScoreReport, digest: str) -> str:
-    """Render the scores of a card alone.
+    """Render the scores of a card alone, with what was found beside them.
 
     Args:
         report: Scores of the run.
@@ -148,7 +148,7 @@ def _score_values(report: ScoreReport, digest: str) -> dict[str, Any]:
         "synthetic_scores": score_tables.format_scores(synthetic, digest) if synthetic else None,
         "figure": SCORES_FIGURE if shown else None,
         "benchmark": benchmark_tables.format_benchmark(benchmark, digest=digest) if benchmark else None,
-        "benchmark_name": benchmark.name if benchmark else None,
+        "benchmark_name": escape(benchmark.name) if benchmark else None,
         "comparisons": score_tables.format_comparisons(compared) if compared else None,
         "comparison_count": len(report.comparisons),
         "conditions": score_tables.format_conditions(report.all_scores if own else ()),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -22,6 +23,10 @@ _SNIPPET_NORM_TOLERANCE = 1e-2
 _SHOWN_FAULTS = 5
 # Stored vectors are float16, whose rounding moves the norm of a unit vector by less than this.
 _STORED_NORM_TOLERANCE = 5e-3
+
+
+# What code that reads JSON of another form than it expects ends with.
+_UNEXPECTED = (AttributeError, IndexError, KeyError, TypeError, StrictDataclassError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,8 @@ def check_faults(name: str, faults: Iterable[str]) -> Check:
         found = list(faults)
     except (ValueError, OSError) as error:
         found = [" ".join(str(error).split())]
+    except _UNEXPECTED as error:
+        found = [f"a file has another form than expected ({type(error).__name__}: {' '.join(str(error).split())})"]
     more = f"; and {len(found) - _SHOWN_FAULTS} more" if len(found) > _SHOWN_FAULTS else ""
     return Check(name=name, passed=not found, detail="; ".join(found[:_SHOWN_FAULTS]) + more or "as expected")
 

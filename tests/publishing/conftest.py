@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_samples import REPORT as FINDINGS
 from score_samples import make_comparison, make_score
 
 from hf_turkembed import record
@@ -337,7 +338,15 @@ def staged_repos(step_outputs, tmp_path_factory):
             make_score(model_digest=own, truncate_dim=16, embedding_dim=32, value=0.75),
             make_score(model_digest=own, suite="sandbox-sts", dataset=made_up, value=0.99, truncate_dim=32),
         )
-        report = ScoreReport(scores=scores, command="recipes/score.py x.yaml", comparisons=(make_comparison(),))
+        report = ScoreReport(
+            scores=scores,
+            command="recipes/score.py x.yaml",
+            comparisons=(make_comparison(),),
+            profile=FINDINGS.profile,
+            long_text=FINDINGS.long_text,
+            diagnostics=FINDINGS.diagnostics,
+            observed_search=FINDINGS.observed_search,
+        )
         card = render_card(folder, repo_id=f"acme/{kind}", license="mit", languages=["tr"], report=report)
         staged[kind] = root / kind
         stage_folder(folder, staged[kind], card=card, report=report)

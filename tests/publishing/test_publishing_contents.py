@@ -73,7 +73,7 @@ def forget_digest(folder, name):
 
 def misreport(folder, key):
     report = read_json(folder / "tokenizer_report.json")
-    report["after"][key] += 1
+    report["after"] = {**report["after"], key: report["after"][key] + 1} if key else []
     write_json(folder / "tokenizer_report.json", report)
     record_digest(folder, "tokenizer_report.json")
 
@@ -103,6 +103,7 @@ DAMAGE = {
         ("a record of nothing", "digests", lambda f: add(f, "provenance.json", "{}")),
         ("no record", "digests", lambda f: (f / "provenance.json").unlink()),
         ("no widths", "trained widths", lambda f: edit_json(f / "config.json", matryoshka_dims=None)),
+        ("widths that are a text", "trained widths", lambda f: edit_json(f / "config.json", matryoshka_dims="ab")),
         ("rising widths", "trained widths", lambda f: edit_json(f / "config.json", matryoshka_dims=[16, 32])),
         (
             "code with a comment",
@@ -112,6 +113,8 @@ DAMAGE = {
         ("more code", "remote code", lambda f: add(f, "modeling_more.py")),
         ("missing code", "remote code", lambda f: (f / "modeling_matryoshka.py").unlink()),
         ("a class of others", "remote code", lambda f: edit_json(f / "config.json", auto_map={"AutoModel": "a--b.C"})),
+        ("a width that is a text", "weights fit config.json", lambda f: edit_json(f / "config.json", hidden_size="x")),
+        ("no modules", "weights fit config.json", lambda f: write_json(f / "modules.json", {})),
         ("another width", "weights fit config.json", lambda f: edit_json(f / "config.json", hidden_size=48)),
         ("another vocabulary", "weights fit config.json", lambda f: edit_json(f / "config.json", vocab_size=64)),
         ("another head", "weights fit config.json", lambda f: edit_json(f / "3_Dense/config.json", in_features=9)),
@@ -141,6 +144,7 @@ DAMAGE = {
             "scores in the card",
             lambda f: edit_text(f / "README.md", "reaches 0.8", "reaches 0.7"),
         ),
+        ("a raised profile", "scores in the card", lambda f: edit_text(f / "README.md", "| 0.7800 [", "| 0.8800 [")),
         ("damaged scores", "scores in the card", lambda f: add(f, "scores.json", "{}")),
         ("a raised score in the header", "scores as data", raise_a_score),
         ("a raised score as a result", "scores as data", lambda f: edit_text(f / RESULTS, "0.75", "0.85")),
@@ -152,6 +156,7 @@ DAMAGE = {
         ("another vocabulary", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),
         ("another size in the report", "tokenizer report", lambda f: misreport(f, "vocab_size")),
         ("other dead tokens in the report", "tokenizer report", lambda f: misreport(f, "unreachable")),
+        ("a report of another form", "tokenizer report", lambda f: misreport(f, None)),
         ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", "acme/tokenizer", "acme tokenizer")),
         ("a key of nobody", "card header", lambda f: edit_header(f, tag=["x"])),
     ],
@@ -187,6 +192,15 @@ def test_a_damaged_repo_fails_the_check_that_is_about_it_and_is_not_loaded(repo,
     assert [check.name for check in found.checks if not check.passed] == [name], found.describe_failures()
     assert not found.loaded and not found.passed
     json.dumps(found.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["config.json", "modules.json", "provenance.json", "scores.json"])
+@pytest.mark.parametrize("content", ["[]", "{", "7", '{"inputs": 1}'])
+def test_a_file_of_any_form_fails_checks_and_ends_nothing(repo, name, content):
+    folder = repo("model")
+    (folder / name).write_text(content, encoding="utf-8")
+    found = verify_folder(folder)
+    assert not found.loaded and not found.passed
 
 
 def test_every_check_has_damage_that_fails_it(repo):
