@@ -247,6 +247,6 @@ def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeyp
     assert (means["tasks"].count, means["tasks"].total) == (1, 26)
     text = capsys.readouterr().out
     assert "(1 of 26)" in text and "- Missing: SnliTr of student: FileNotFoundError: there is no copy" in text
-    assert "embeddingmagibu-200m (published)" in text
+    assert "embeddingmagibu-200m, published (2) | 0.6388 |" in text
     assert len(list((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json"))) == 1
     assert not any(str(tmp_path) in file.read_text() for file in folder.glob("scores.*"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,19 @@ def test_finished_tasks_are_not_run_again_unless_cut_off_or_of_another_version(r
     # Another precision is another model.
     with pytest.raises(AssertionError, match="run again"):
         run("STSbTR", load=load, precision="bfloat16")
+
+
+def test_copies_that_changed_are_read_anew(run, data, tmp_path):
+    first = {score.suite: score for score in run("STSbTR", "SciFactTR").scores}
+    rows = contents_of(ROWS["STSbTR"])["default"]["test"]
+    write_dataset(data / "trmteb/stsb-tr", {"default": {"test": [{**row, "score": 5 - row["score"]} for row in rows]}})
+    write_dataset(data / "trmteb/scifact-tr", judgements(2, 3))
+    shutil.rmtree(tmp_path / "tr_mteb")
+    second = {score.suite: score for score in run("STSbTR", "SciFactTR").scores}
+    # `datasets` knows local folders by their names alone; it would give what it converted before.
+    assert second["STSbTR"].value == pytest.approx(-first["STSbTR"].value, abs=1e-6)
+    assert second["SciFactTR"].value != first["SciFactTR"].value
+    assert second["STSbTR"].dataset.digest != first["STSbTR"].dataset.digest
 
 
 def test_datasets_out_of_reach_or_with_other_columns_are_missing_by_name_and_the_means_say_so(run, data, caplog):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import mteb
@@ -116,20 +117,21 @@ def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) ->
 
 def _load_dataset(task: AbsTask, datasets: Path | None) -> str | None:
     """Load what a task is scored on; or say why it cannot be scored."""
-    try:
-        located = _locate_dataset(task, datasets)
-        # Its own metadata from now on, until the data is unloaded: mteb records the revision it finds there.
-        task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
-        task.load_data()
-        _check_data(task)
-    except _DATASET_ERRORS as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        # Reasons are published with the scores, paths of this machine are not.
-        return reason if datasets is None else reason.replace(str(datasets), "")
+    with TemporaryDirectory() as links:
+        try:
+            located = _locate_dataset(task, datasets, Path(links))
+            # Its own metadata from now on, until the data is unloaded: mteb records the revision it finds there.
+            task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
+            task.load_data()
+            _check_data(task)
+        except _DATASET_ERRORS as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            # Reasons are published with the scores, paths of this machine are not.
+            return reason.replace(links, "").replace(str(datasets or links), "")
     return None
 
 
-def _locate_dataset(task: AbsTask, datasets: Path | None) -> dict[str, str]:
+def _locate_dataset(task: AbsTask, datasets: Path | None, links: Path) -> dict[str, str]:
     """Find where a task's dataset is, and which version it has: a commit, or the digest of a folder.
 
     Raises:
@@ -142,7 +144,11 @@ def _locate_dataset(task: AbsTask, datasets: Path | None) -> dict[str, str]:
         folder = datasets / name
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no copy of {name} in the folder of datasets")
-        return {"path": str(folder), "revision": digest_path(folder)}
+        digest = digest_path(folder)
+        # `datasets` tells local folders apart by their last name alone, and would give what it converted before of
+        # another of that name, or of an earlier state of this one.
+        (links / digest).symlink_to(folder.resolve(), target_is_directory=True)
+        return {"path": str(links / digest), "revision": digest}
     if len(revision) == 40:
         return {"path": name, "revision": revision}
     commit = HfApi().dataset_info(name, revision=revision).sha
