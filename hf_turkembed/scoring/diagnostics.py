@@ -162,7 +162,7 @@ def diagnose_forgetting(
         confidence: Share of the interval.
     """
     interval = percentile_interval(resampled[0] - resampled[1], confidence)
-    detail = f"{scores[0]:.4f} of `{before}`, then {scores[1]:.4f}"
+    detail = f"{scores[0]:.4f} of {before}, then {scores[1]:.4f}"
     return [_found("forgetting", model, scores[0] - scores[1], suite, interval=interval, detail=detail)]
 
 
