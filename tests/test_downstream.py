@@ -3,6 +3,8 @@
 import csv
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,27 @@ def test_a_model_learns_to_search_and_goes_on_with_the_negatives_it_had(own, tmp
     assert not list((tmp_path / "retrieval/finetune-own").rglob("*.parquet"))
     found = read_scores(tmp_path / "retrieval/score/scores.json")
     assert {score.metric for score in found.scores} == {"ndcg_at_10_cosine", "recall_at_1_cosine"}
+
+
+@pytest.mark.slow
+@pytest.mark.launch
+def test_two_processes_train_on_the_negatives_that_one_of_them_found(own, tmp_path):
+    arguments = [*own("retrieval"), "finetune.stages.own.tasks.search.hard_negatives.relative_margin=0.01"]
+    assert run_script("finetune", *arguments, f"output_dir={tmp_path}/one") is None
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        ROOT / "accelerate_configs/cpu_x2.yaml",
+    ]
+    command = [*launch, ROOT / "recipes/finetune.py", *arguments, f"output_dir={tmp_path}/two"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (record.read_provenance(tmp_path / name / "finetune-own").observed for name in ("one", "two"))
+    assert (one.num_processes, two.num_processes) == (1, 2)
+    assert one.counts["hard_negatives"] == two.counts["hard_negatives"]
+    assert one.counts["final_loss"] == pytest.approx(two.counts["final_loss"], rel=1e-3)
 
 
 def test_a_head_is_fitted_measured_and_loaded_as_the_readme_says(own, tmp_path, gemma, capsys, monkeypatch):

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from hf_turkembed.corpus import find_leakage
+from hf_turkembed.corpus import fold_text
 from hf_turkembed.finetuning.training import CHECKPOINTS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Passages that are mined beyond those asked for, as near copies of a query or of its answers are taken out again.
-_SPARE = 8
+# Passages that are mined beyond those asked for, as what may be right is taken out again.
+_SPARE = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ def mine_negatives(
     """Find the nearest wrong passages of every query among those of the others; go on from what was found before.
 
     There is no chance in it: the nearest are taken that are farther than the query's right passages, by the margin.
-    A passage that differs from the query or from one of its right passages in letter case and punctuation alone is
-    never taken. Texts are encoded without a prompt, as they are in training.
+    A passage that pairs connect with the query, over however many steps, is never taken: of paraphrases, most are not
+    written down as pairs of each other. Texts are encoded without a prompt, as they are in training.
 
     Args:
         model: Finds the passages; in the precision of training.
@@ -104,9 +105,7 @@ def _mine(
     from sentence_transformers.util import mine_hard_negatives
 
     queries, passages = pairs.values()
-    known: dict[str, set[str]] = {}
-    for query, passage in zip(queries, passages, strict=True):
-        known.setdefault(query, {query}).add(passage)
+    groups = _number_groups(queries, passages)
     mined = mine_hard_negatives(
         Dataset.from_dict({"anchor": list(queries), "positive": list(passages)}),
         model,
@@ -126,11 +125,24 @@ def _mine(
     }
     for row in mined:
         (positive, *negatives), (positive_cosine, *cosines) = row["positive"], row["scores"]
-        copies = set(find_leakage(known[row["anchor"]], negatives).rows)
-        chosen = [index for index in range(len(negatives)) if index not in copies][:count]
+        own = groups[row["anchor"]]
+        chosen = [index for index, text in enumerate(negatives) if groups[text] != own][:count]
         if len(chosen) == count:
             cosine = sum(cosines[index] for index in chosen) / count
             values = (row["anchor"], positive, *(negatives[index] for index in chosen), positive_cosine, cosine)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     return columns
+
+
+def _number_groups(queries: Sequence[str], passages: Sequence[str]) -> dict[str, int]:
+    """Number the groups of texts that pairs connect, whatever their letter case and punctuation."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    folded = {text: fold_text(text) for text in (*queries, *passages)}
+    position = {key: index for index, key in enumerate(dict.fromkeys(folded.values()))}
+    ends = tuple([position[folded[text]] for text in side] for side in (queries, passages))
+    edges = coo_array((np.ones(len(queries)), ends), shape=(len(position), len(position)))
+    _, groups = connected_components(edges, directed=False)
+    return {text: int(groups[position[key]]) for text, key in folded.items()}

@@ -57,6 +57,21 @@ def test_no_negative_is_the_query_or_one_of_its_answers_however_they_are_written
         assert find_leakage(answers[anchor], negatives).rows == ()
 
 
+def test_no_negative_is_connected_with_the_query_by_other_pairs(model, tmp_path):
+    """Of six chains of paraphrases, each text is paired with the next one alone."""
+    chains = [[f"{text} {number}" for number in range(8)] for text in TEXTS]
+    pairs = {
+        "sentence1": [text for chain in chains for text in chain[:-1]],
+        "sentence2": [text.upper() for chain in chains for text in chain[1:]],
+    }
+    rows, found = mine(model, tmp_path, pairs, relative_margin=0.0, candidates=42)
+    assert found.rows > 30
+    chain_of = {text: number for number, chain in enumerate(chains) for text in chain}
+    chain_of |= {text.upper(): number for text, number in chain_of.items()}
+    for anchor, *negatives in zip(rows["anchor"], rows["negative_1"], rows["negative_2"], strict=True):
+        assert chain_of[anchor] not in {chain_of[text] for text in negatives}
+
+
 def test_what_was_found_is_not_looked_for_again_and_goes_with_the_checkpoints(model, encoders, tmp_path):
     first = mine(model, tmp_path)
     other = SentenceTransformer(str(encoders("bert")), device="cpu")
