@@ -231,6 +231,7 @@ def test_a_suite_out_of_reach_is_an_error_that_names_its_key(recipe, monkeypatch
 
 
 def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("mteb")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     write_datasets(tmp_path / "benchmark", ["STSbTR"])
     asked = {"models": ["student"], "tasks": ["STSbTR", "SnliTr"], "datasets": "{data_root}/benchmark"}

@@ -93,6 +93,12 @@ def test_a_task_that_does_not_exist_is_refused_with_the_nearest_name():
         check_request(["STSTR"])
 
 
+def test_without_mteb_the_request_is_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("hf_turkembed.scoring.tr_mteb.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="TR-MTEB needs mteb, which is not installed; the extra `mteb`"):
+        check_request(())
+
+
 def test_scores_are_what_the_model_gives_and_results_are_read_by_mteb(run, gemma, data, tmp_path):
     report = run(*FEW)
     assert [score.suite for score in report.scores] == ["SnliTr", "STSbTR", "SciFactTR"]
