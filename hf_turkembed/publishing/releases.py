@@ -60,6 +60,8 @@ def publish_release(
         ValueError: If the repos of a collection belong to several owners, or see `publish_folder`.
         OSError: See `publish_folder`.
     """
+    # Before any folder is read: what the scores forbid is said first, whatever else is wrong.
+    report.check_gate()
     owners = sorted({repo_id.partition("/")[0] for repo_id in folders})
     if collection is not None and len(owners) > 1:
         raise ValueError(f"a collection holds repos of one owner, not of {', '.join(owners)}; publish them apart.")
