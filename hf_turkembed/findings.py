@@ -39,6 +39,8 @@ class SearchCost:
     # Median milliseconds of one query on one thread, among so many vectors.
     search_ms: float
     vectors: int
+    # Processes that wanted a processor meanwhile, on average: times taken on a busy machine are too long.
+    load: float
 
 
 def bytes_per_vector(dim: int, quantization: Quantization) -> int:

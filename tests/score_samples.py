@@ -124,7 +124,7 @@ REPORT = ScoreReport(
             synthetic=False,
         ),
     ),
-    observed_search=(SearchCost(truncate_dim=64, quantization="int8", search_ms=1.25, vectors=100_000),),
+    observed_search=(SearchCost(truncate_dim=64, quantization="int8", search_ms=1.25, vectors=100_000, load=0.5),),
     long_text=(
         LongTextPoint(
             model="student",

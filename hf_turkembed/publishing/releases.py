@@ -60,7 +60,7 @@ def publish_release(
         ValueError: If the repos of a collection belong to several owners, or see `publish_folder`.
         OSError: See `publish_folder`.
     """
-    # Before the records: scores that miss their bound are the first thing to say.
+    # Before any folder is read: what the scores forbid is said first, whatever else is wrong.
     report.check_gate()
     owners = sorted({repo_id.partition("/")[0] for repo_id in folders})
     if collection is not None and len(owners) > 1:

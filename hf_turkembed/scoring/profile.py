@@ -1,5 +1,6 @@
 """What each width and each form of storage of an embedding keeps of its quality, and what search in it costs."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,6 +92,7 @@ def time_search(
                     quantization=quantization,
                     search_ms=round(_time_queries(_SEARCHES[quantization], dim, vectors, generator), 4),
                     vectors=vectors,
+                    load=round(os.getloadavg()[0], 2),
                 )
                 for dim in dims
                 for quantization in quantizations

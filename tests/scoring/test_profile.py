@@ -67,7 +67,7 @@ def test_the_profile_begins_with_the_scores_and_loses_by_storage(model, suite, s
 def test_search_is_timed_for_every_width_and_form():
     costs = time_search((32, 8), FORMS, 1000, seed=0)
     assert [(cost.truncate_dim, cost.quantization) for cost in costs] == [(d, f) for d in (32, 8) for f in FORMS]
-    assert all(cost.search_ms > 0 and cost.vectors == 1000 for cost in costs)
+    assert all(cost.search_ms > 0 and cost.vectors == 1000 and cost.load >= 0 for cost in costs)
 
 
 def test_the_same_profile_draws_the_same_figure_with_a_panel_for_every_model_and_suite(tmp_path, monkeypatch):
