@@ -9,7 +9,7 @@ from hf_turkembed.scores import BenchmarkMean, BenchmarkReport, PublishedScores,
 def format_benchmark(
     report: BenchmarkReport, published: Sequence[PublishedScores] = (), digest: str | None = None
 ) -> str:
-    """Lay out a benchmark with one column for each model, and one for each published model with scores by task.
+    """Lay out a benchmark with one column for each model, and one for the range of what others published by task.
 
     Args:
         report: Scores and means of a run.
@@ -32,8 +32,9 @@ def format_benchmark(
         parts.append("Published means were not measured here, and by other versions of the benchmark's program:")
         parts.append("\n".join(f"- ({number}) {source}" for number, source in enumerate(sources, start=1)))
     beside = [other for other in published if other.tasks]
-    header = [*shown.values(), *(f"{other.model} (published)" for other in beside)]
-    parts.append(format_table(["task", "metric", "data", *header], _task_rows(report, list(shown), beside)))
+    header = ["task", "metric", "data", *shown.values()]
+    header += [f"published, lowest to highest of {len(beside)}"] if beside else []
+    parts.append(format_table(header, _task_rows(report, list(shown), beside)))
     absent = [(score, score.missing) for score in report.scores if score.missing is not None]
     if absent:
         lines = [f"- Missing: {s.suite} of {escape(s.model)}: {escape(reason)}" for s, reason in absent]
@@ -65,9 +66,10 @@ def _task_rows(report: BenchmarkReport, roles: Sequence[str], beside: Sequence[P
         # Only a score that is there knows which version of the data it was taken on.
         shown = max(line.values(), key=lambda score: score.value is not None)
         own = [_format_value(line[role].value) if role in line else "" for role in roles]
-        others = [_format_value(other.tasks[task]) if task in other.tasks else "" for other in beside]
         data = f"{format_source(shown.dataset)}, {shown.dataset.split}"
-        rows.append([task, format_code(shown.metric), data, *own, *others])
+        others = [other.tasks[task] for other in beside if task in other.tasks]
+        span = [f"{_format_value(min(others))} to {_format_value(max(others))}" if others else ""] if beside else []
+        rows.append([task, format_code(shown.metric), data, *own, *span])
     return rows
 
 

@@ -17,6 +17,7 @@ PUBLISHED = (
         tasks={"SnliTr": 0.25},
         source="https://example.org/paper",
     ),
+    PublishedScores(model="other", means={"tasks": 0.4}, tasks={"SnliTr": 0.5}, source="https://example.org/paper"),
 )
 
 
@@ -43,8 +44,8 @@ def test_published_scores_stand_beside_and_are_marked():
         "| paper, published (2) | 0.5000 | 0.2500 |",
         "Published means were not measured here",
         "- (1) https://example.org/rivals\n- (2) https://example.org/paper",
-        "| task | metric | data | student | teacher | paper (published) |",
-        ", test | 0.7812 | 0.7812 | 0.2500 |",
+        "| task | metric | data | student | teacher | published, lowest to highest of 2 |",
+        ", test | 0.7812 | 0.7812 | 0.2500 to 0.5000 |",
         ", test | missing | 0.7812 |  |",
     ):
         assert part in text
