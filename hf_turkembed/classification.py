@@ -46,7 +46,7 @@ class ClassificationReport:
 
 
 def fit_head(
-    embeddings: NDArray[np.float32], labels: Sequence[str], *, inverse_regularization: float, balanced: bool
+    embeddings: NDArray[np.float32], labels: Sequence[str], *, inverse_regularization: float
 ) -> tuple["Dense", list[str]]:
     """Fit a multinomial logistic regression.
 
@@ -54,7 +54,6 @@ def fit_head(
         embeddings: `(rows, dim)`, of any norm.
         labels: `(rows,)`, of two classes or more.
         inverse_regularization: `C` of scikit-learn.
-        balanced: Whether rows of rare classes weigh more, so that every class counts the same.
 
     Returns:
         A module of sentence-transformers that turns an embedding into a logit for each class, and the classes in
@@ -67,10 +66,8 @@ def fit_head(
     from sentence_transformers.sentence_transformer.modules import Dense
     from sklearn.linear_model import LogisticRegression
 
-    settings = LogisticRegression(
-        C=inverse_regularization, class_weight="balanced" if balanced else None, max_iter=_MOST_STEPS
-    )
-    fitted = settings.fit(embeddings.astype(np.float64), labels)
+    model = LogisticRegression(C=inverse_regularization, max_iter=_MOST_STEPS)
+    fitted = model.fit(embeddings.astype(np.float64), labels)
     if fitted.n_iter_.max() >= _MOST_STEPS:
         raise ValueError(f"the head did not converge in {_MOST_STEPS:,} steps; lower `inverse_regularization`.")
     weight, bias = fitted.coef_, fitted.intercept_

@@ -41,7 +41,6 @@ def classify(recipe: Recipe, step: Step, config: ClassifyConfig) -> heads.Classi
         train_embeddings,
         train["label"],
         inverse_regularization=config.inverse_regularization,
-        balanced=config.balanced,
     )
     predicted = heads.predict(head, classes, held_out_embeddings)
     report = heads.report_on(train["label"], predicted, held_out["label"])

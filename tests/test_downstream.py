@@ -21,7 +21,7 @@ from hf_turkembed.scores import read_scores
 FOLDER = ROOT / "recipes" / "downstream"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 DIMS = f"[{', '.join(map(str, MATRYOSHKA_DIMS))}]"
-QUICK = "{num_train_epochs: 1, learning_rate: 1.0e-3, save_steps: 100, use_cpu: true, disable_tqdm: true}"
+QUICK = "{num_train_epochs: 1, learning_rate: 1.0e-3, logging_steps: 1, use_cpu: true, disable_tqdm: true}"
 
 
 def blocks(language):

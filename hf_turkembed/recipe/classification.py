@@ -18,8 +18,6 @@ class ClassifyConfig:
     batch_size: int
     # How little the weights are held back from fitting the rows: `C` of scikit-learn's LogisticRegression.
     inverse_regularization: float
-    # Whether every class counts the same in training, however rare it is.
-    balanced: bool
 
     def __post_init__(self) -> None:
         """Check the columns, and that rows for training are not asked to be held out."""
