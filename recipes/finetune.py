@@ -51,7 +51,7 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         tasks, shared = read_tasks(recipe, step, config, name)
         tasks, mined = mine(model, tasks, step, stage, accelerator)
         if stage.lora is not None:
-            add_adapter(model, **asdict(stage.lora))
+            add_adapter(model, **asdict(stage.lora), seed=recipe.seed)
         report = finetune(
             model,
             tasks,

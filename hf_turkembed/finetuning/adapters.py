@@ -19,7 +19,13 @@ _MOST_APART = 1e-5
 
 
 def add_adapter(
-    model: "SentenceTransformer", *, rank: int, alpha: int, dropout: float, target_modules: Sequence[str] = ()
+    model: "SentenceTransformer",
+    *,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    target_modules: Sequence[str] = (),
+    seed: int = 0,
 ) -> None:
     """Give the network low-rank adapters, which alone are trained from here on.
 
@@ -29,6 +35,7 @@ def add_adapter(
         alpha: Their output is multiplied by `alpha / rank`.
         dropout: Share of their input that is dropped in training.
         target_modules: Names of the layers that get one; none for every linear layer.
+        seed: Of the numbers that the adapters begin with.
 
     Raises:
         ValueError: If the network has no layer of such a name.
@@ -37,6 +44,7 @@ def add_adapter(
         LoRA: https://huggingface.co/papers/2106.09685
     """
     from peft import LoraConfig
+    from transformers import set_seed
 
     config = LoraConfig(
         task_type="FEATURE_EXTRACTION",
@@ -45,6 +53,8 @@ def add_adapter(
         lora_dropout=dropout,
         target_modules=list(target_modules) or "all-linear",
     )
+    # Processes begin with the same numbers, and so does a run that is started again.
+    set_seed(seed)
     model.add_adapter(config)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = "lora_" in name

@@ -82,6 +82,18 @@ def test_a_cut_off_run_with_an_adapter_goes_on(gemma, tmp_path):
         assert torch.equal(value, whole.state_dict()[name])
 
 
+def test_adapters_begin_with_the_numbers_of_the_seed(gemma):
+    first, again, other = load(gemma), load(gemma), load(gemma)
+    for model, seed in ((first, 1), (again, 1), (other, 2)):
+        torch.rand(3)
+        add_adapter(model, rank=4, alpha=8, dropout=0.0, seed=seed)
+    apart = [
+        max(float((value - model.state_dict()[name]).abs().max()) for name, value in first.state_dict().items())
+        for model in (again, other)
+    ]
+    assert apart[0] == 0 < apart[1]
+
+
 def test_layers_that_the_network_lacks_are_an_error(gemma):
     with pytest.raises(ValueError, match="Target modules"):
         add_adapter(load(gemma), rank=4, alpha=8, dropout=0.0, target_modules=["none_such"])

@@ -259,7 +259,7 @@ def test_means_are_over_tasks_over_categories_and_within_each(run):
 
 def test_published_scores_name_their_source_and_agree_with_their_means():
     published = {other.model: other for other in read_published()}
-    assert published["multilingual-e5-large"].means["tasks"] == pytest.approx(0.6682)
+    assert published["multilingual-e5-large"].means["tasks"] == pytest.approx(0.6682, abs=1e-4)
     assert all(other.source.startswith("https://") and 0 < other.means["tasks"] < 1 for other in published.values())
     table = json.loads((ROOT / "hf_turkembed/scoring/tr_mteb/published_scores.json").read_text())["tables"]
     by_task = {model: entry for part in table for model, entry in part["models"].items() if "tasks" in entry}
