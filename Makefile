@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Threads that wait without spinning: on a machine with other work, spinning makes small models ten times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# Two processes of one thread each; the tests of a file share one, as they share what it makes.
+TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 CODE := hf_turkembed recipes tests model_cards
 
 .PHONY: install install-dev demo test test-fast test-all test-hub quality style clean
@@ -25,10 +27,10 @@ demo: install
 	$(BIN)/python recipes/demo.py
 
 test: install-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(TWO) -m "not slow"
 
 test-fast: install-dev
-	$(BIN)/python -m pytest -m "not slow and not launch"
+	$(TWO) -m "not slow and not launch"
 
 test-all: install-dev
 	$(BIN)/python -m pytest
