@@ -172,6 +172,11 @@ class _Push:
             create = partial(self.api.create_repo, repo_id, repo_type=repo_type, private=settings.private or None)
             retry(partial(create, exist_ok=True), f"{self.repo}: creation")
             state = read_state(self.api, self.repo)
+            if settings.private and not state.private:
+                raise ValueError(
+                    f"somebody else has created {self.repo} at the same time, and it is public; nothing was sent. "
+                    "Make it private on the Hub, or choose another name."
+                )
             if strange := state.digests.keys() - KEPT_FILES:
                 raise ValueError(
                     f"somebody else has created {self.repo} at the same time, and written {sorted(strange)[0]!r}; "

@@ -38,6 +38,23 @@ class Published:
     verification: Verification | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A folder that is staged, compared with what stands where it goes, and verified; nothing is written yet."""
+
+    staged: Path
+    repo: HubRepo
+    # Root of the outbox, or how to write to the Hub.
+    target: Path | HubSettings
+    # First line of the commit.
+    message: str
+    # What stands on the Hub; None for the outbox, and for a dry run that could not read it.
+    state: HubState | None
+    files: tuple[PlannedFile, ...]
+    difference: Difference | None
+    verification: Verification | None
+
+
 def publish_folder(
     folder: Path,
     *,
@@ -46,7 +63,6 @@ def publish_folder(
     languages: Sequence[str],
     report: ScoreReport,
     target: Path | HubSettings = Path("outbox"),
-    related: str = "",
     dry_run: bool = False,
 ) -> Published:
     """Publish the output folder of a step, if it passes verification.
@@ -58,7 +74,6 @@ def publish_folder(
         languages: ISO 639 codes; none for those of the corpus in the records.
         report: Scores of the run, or an empty report.
         target: Root of the local outbox, or how to write to the Hub, which needs an access token.
-        related: Last section of the card, which names the repos of the same release; see `releases`.
         dry_run: Do everything but the last step.
 
     Returns:
@@ -71,6 +86,48 @@ def publish_folder(
         PermissionError: If the target is the Hub and there is no access token.
         OSError: If the outbox or the Hub cannot be written.
     """
+    with tempfile.TemporaryDirectory(prefix="hf_turkembed_stage_") as scratch:
+        prepared = prepare_folder(
+            folder,
+            Path(scratch),
+            repo_id=repo_id,
+            license=license,
+            languages=languages,
+            report=report,
+            target=target,
+            dry_run=dry_run,
+        )
+        return describe_prepared(prepared) if dry_run else write_prepared(prepared)
+
+
+def prepare_folder(
+    folder: Path,
+    scratch: Path,
+    *,
+    repo_id: str,
+    license: str | None,
+    languages: Sequence[str],
+    report: ScoreReport,
+    target: Path | HubSettings,
+    related: str = "",
+    dry_run: bool = False,
+) -> Prepared:
+    """Do all that can fail before anything is written.
+
+    Args:
+        folder: See `publish_folder`, as for all but the following.
+        scratch: Where the folder is staged.
+        repo_id: `org/name`.
+        license: Hub licence id.
+        languages: ISO 639 codes.
+        report: Scores of the run.
+        target: Where it goes.
+        related: Last section of the card, which names the repos of the same release; see `releases`.
+        dry_run: Go on where the Hub cannot be read.
+
+    Raises:
+        ValueError: See `publish_folder`.
+    """
     hub.check_repo_id(repo_id)
     report.check_gate()
     if isinstance(target, HubSettings) and not dry_run:
@@ -78,15 +135,52 @@ def publish_folder(
     step = records.read_provenance(folder).identity.step
     repo = HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(lineage.kind_of_step(step)))
     card = render_card(folder, repo_id=repo_id, license=license, languages=languages, report=report)
-    with tempfile.TemporaryDirectory(prefix="hf_turkembed_stage_") as scratch:
-        staged = Path(scratch, repo_id.partition("/")[2])
-        stage_folder(folder, staged, card=card + related, report=report)
-        if isinstance(target, HubSettings):
-            published = _to_hub(staged, repo, target, f"Publish the output of {step} with hf_turkembed", dry_run)
-        else:
-            published = _to_outbox(staged, repo, target, dry_run)
-    logger.info("%s: %s %s", repo, _verb(published), published.location)
-    return published
+    staged = scratch / str(repo).replace("/", "--")
+    stage_folder(folder, staged, card=card + related, report=report)
+    files = plan_files(staged)
+    state, difference = None, None
+    if isinstance(target, Path):
+        difference = compare_files(staged, files, read_outbox(target, repo.repo_id, repo.repo_type))
+    elif (state := _read_if_possible(repo) if dry_run else read_state(HfApi(), repo)) is not None:
+        difference = compare_files(staged, files, state.digests)
+        hub.check_settings(repo, state, target, difference)
+    return Prepared(
+        staged=staged,
+        repo=repo,
+        target=target,
+        message=f"Publish the output of {step} with hf_turkembed",
+        state=state,
+        files=files,
+        difference=difference,
+        verification=_verify(staged, repo, difference),
+    )
+
+
+def write_prepared(prepared: Prepared) -> Published:
+    """Write a prepared folder to where it goes.
+
+    Raises:
+        ValueError: If somebody else has written to the repo meanwhile; see `hub.push_folder`.
+        OSError: If the outbox or the Hub cannot be written.
+    """
+    repo, target = prepared.repo, prepared.target
+    if isinstance(target, Path):
+        location = str(outbox_path(target, repo.repo_id, repo.repo_type))
+        if prepared.difference:
+            write_to_outbox(prepared.staged, target, repo.repo_id, repo.repo_type)
+    else:
+        state = prepared.state or read_state(HfApi(), repo)
+        location = hub.push_folder(prepared.staged, prepared.files, repo, state, target, message=prepared.message)
+    return _describe(prepared, location, dry_run=False)
+
+
+def describe_prepared(prepared: Prepared) -> Published:
+    """Say what writing a prepared folder would do."""
+    repo, target = prepared.repo, prepared.target
+    location = f"hub:{repo}"
+    if isinstance(target, Path):
+        location = str(outbox_path(target, repo.repo_id, repo.repo_type))
+    return _describe(prepared, location, dry_run=True)
 
 
 def describe_published(published: Published) -> list[str]:
@@ -106,32 +200,6 @@ def _verb(published: Published) -> str:
     if published.dry_run:
         return "would be published to"
     return "published to" if published.difference else "stands already in"
-
-
-def _to_hub(staged: Path, repo: HubRepo, settings: HubSettings, message: str, dry_run: bool) -> Published:
-    """Publish a staged folder to the Hub."""
-    state = _read_if_possible(repo) if dry_run else read_state(HfApi(), repo)
-    files = plan_files(staged)
-    difference = None
-    if state is not None:
-        difference = compare_files(staged, files, state.digests)
-        hub.check_settings(repo, state, settings, difference)
-    verification = _verify(staged, repo, difference)
-    location = f"hub:{repo}"
-    if not dry_run and state is not None:
-        location = hub.push_folder(staged, files, repo, state, settings, message=message)
-    return _describe(repo, location, dry_run, files, difference, verification)
-
-
-def _to_outbox(staged: Path, repo: HubRepo, outbox: Path, dry_run: bool) -> Published:
-    """Publish a staged folder to the outbox."""
-    files = plan_files(staged)
-    difference = compare_files(staged, files, read_outbox(outbox, repo.repo_id, repo.repo_type))
-    verification = _verify(staged, repo, difference)
-    location = outbox_path(outbox, repo.repo_id, repo.repo_type)
-    if difference and not dry_run:
-        location = write_to_outbox(staged, outbox, repo.repo_id, repo.repo_type)
-    return _describe(repo, str(location), dry_run, files, difference, verification)
 
 
 def _read_if_possible(repo: HubRepo) -> HubState | None:
@@ -157,21 +225,16 @@ def _verify(staged: Path, repo: HubRepo, difference: Difference | None) -> Verif
     return verification
 
 
-def _describe(
-    repo: HubRepo,
-    location: str,
-    dry_run: bool,
-    files: tuple[PlannedFile, ...],
-    difference: Difference | None,
-    verification: Verification | None,
-) -> Published:
+def _describe(prepared: Prepared, location: str, *, dry_run: bool) -> Published:
     """Put together what is reported."""
-    return Published(
-        repo_id=repo.repo_id,
-        repo_type=repo.repo_type,
+    published = Published(
+        repo_id=prepared.repo.repo_id,
+        repo_type=prepared.repo.repo_type,
         location=location,
         dry_run=dry_run,
-        files=files,
-        difference=difference,
-        verification=verification,
+        files=prepared.files,
+        difference=prepared.difference,
+        verification=prepared.verification,
     )
+    logger.info("%s: %s %s", prepared.repo, _verb(published), published.location)
+    return published

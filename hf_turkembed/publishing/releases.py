@@ -1,6 +1,7 @@
 """A release: several folders of one run, published one after the other, whose cards and collection name each other."""
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from hf_turkembed import record as records
 from hf_turkembed.publishing import hub, lineage
 from hf_turkembed.publishing.hub import HubSettings
 from hf_turkembed.publishing.hub_state import HubRepo
-from hf_turkembed.publishing.publication import Published, publish_folder
+from hf_turkembed.publishing.publication import Published, prepare_folder, write_prepared
 from hf_turkembed.scores import ScoreReport
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ def publish_release(
 ) -> Release:
     """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
 
-    After an error, what was published stays; a second call goes on where the first one stopped.
+    All of them are staged and verified before the first is written. After an error of the Hub's, what was published
+    stays; a second call goes on where the first one stopped.
 
     Args:
         folders: Output folders of steps by `org/name`, published in this order.
@@ -66,18 +68,22 @@ def publish_release(
     if collection is not None and len(owners) > 1:
         raise ValueError(f"a collection holds repos of one owner, not of {', '.join(owners)}; publish them apart.")
     roles = {_repo_of(repo_id, folder): _role(folder) for repo_id, folder in folders.items()}
-    published = tuple(
-        publish_folder(
-            folder,
-            repo_id=repo_id,
-            license=license,
-            languages=languages,
-            report=report,
-            target=target,
-            related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
-        )
-        for repo_id, folder in folders.items()
-    )
+    with tempfile.TemporaryDirectory(prefix="hf_turkembed_stage_") as scratch:
+        # All folders before any is written: one that may not be published must not leave half a release behind.
+        prepared = [
+            prepare_folder(
+                folder,
+                Path(scratch),
+                repo_id=repo_id,
+                license=license,
+                languages=languages,
+                report=report,
+                target=target,
+                related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
+            )
+            for repo_id, folder in folders.items()
+        ]
+        published = tuple(write_prepared(entry) for entry in prepared)
     address = None
     if collection is not None and isinstance(target, HubSettings):
         address = hub.collect_repos(collection, roles, private=target.private)

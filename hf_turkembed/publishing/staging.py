@@ -37,7 +37,16 @@ _LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
 _TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
 # The one hidden folder that the Hub reads.
 _EVAL_RESULTS = re.compile(r"\.eval_results(/[^/.][^/]*\.yaml)?$")
-_TOKEN = r"hf_[A-Za-z0-9]{20,}"
+# What access tokens and private keys look like: of the Hub, GitHub, Amazon, OpenAI, and in PEM.
+_TOKEN = (
+    r"hf_(?:oauth_|jwt_)?[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|AKIA[0-9A-Z]{16}"
+    r"|sk-[A-Za-z0-9-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+# Folders of people and of mounted disks, with two names below them; vocabularies hold such strings for other reasons.
+_FOREIGN_PATH = re.compile(
+    r"(?<![\w.:/-])/(?:home|Users|mnt|media|scratch)/[\w.-]+/[\w./-]+|\b[A-Z]:\\+Users\\+[\w.\\-]+"
+)
+_VOCABULARIES = frozenset({"tokenizer.json", "vocab.txt"})
 
 
 def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) -> None:
@@ -152,19 +161,20 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
     own = get_token()
     secret = re.compile(_TOKEN if own is None else f"{_TOKEN}|{re.escape(own)}")
     for name in list_files(folder):
-        if Path(name).suffix not in _TEXT_SUFFIXES:
+        # A licence or a notice has no suffix.
+        if Path(name).suffix not in (*_TEXT_SUFFIXES, ""):
             continue
         text = (folder / name).read_text(encoding="utf-8", errors="replace")
-        for pattern in patterns:
+        for pattern in patterns if Path(name).name in _VOCABULARIES else [*patterns, _FOREIGN_PATH]:
             if found := pattern.search(text):
                 raise ValueError(
-                    f"`{name}`, line {_line_of(text, found)}, holds the path {found.group()!r} of this machine; "
+                    f"`{name}`, line {_line_of(text, found)}, holds the path {found.group()!r} of one machine; "
                     "nothing was published. Write a Hub id or a relative name there."
                 )
         if found := secret.search(text):
             raise ValueError(
-                f"`{name}`, line {_line_of(text, found)}, holds what looks like a Hub access token; nothing was "
-                "published. Remove it, and revoke the token."
+                f"`{name}`, line {_line_of(text, found)}, holds what looks like an access token or a private "
+                "key; nothing was published. Remove it, and revoke it."
             )
 
 

@@ -1,6 +1,7 @@
 """A release: what its cards say of each other, what a second run leaves alone, and what it cannot hold."""
 
 import json
+import shutil
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_a_second_run_leaves_what_stands_there_and_a_change_is_told(tokenizer, t
     assert [line.split()[0] for line in lines] == ["changed", "same", "same", "same", "deleted", "published"]
     assert lines[4].split() == ["deleted", "notes.txt"]
     assert card.read_text(encoding="utf-8") != "edited" and not (card.parent / "notes.txt").exists()
+
+
+def test_a_folder_that_may_not_be_published_holds_back_the_whole_release(tokenizer, tmp_path, step_writer):
+    second = tmp_path / "run" / "second"
+    shutil.copytree(tokenizer, second)
+    (second / "state.pkl").write_bytes(b"")
+    folders = {"example/tokenizer": tokenizer, "example/second": second}
+    with pytest.raises(ValueError, match=r"`state\.pkl` may run code when it is loaded.*nothing was published"):
+        publish_release(folders, target=tmp_path / "outbox", **SETTINGS)
+    assert not (tmp_path / "outbox").exists()
 
 
 def test_a_card_names_the_other_repos_of_its_release():

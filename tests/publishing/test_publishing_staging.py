@@ -130,15 +130,45 @@ def test_path_of_this_machine_is_found_with_file_and_line(folder, tmp_path, suff
 def test_access_token_is_found_and_not_repeated(folder, tmp_path):
     token = "hf_" + "a1B2" * 8
     (folder / "notes.txt").write_text(f"token={token}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"`notes\.txt`, line 1, holds what looks like a Hub access token") as caught:
+    with pytest.raises(ValueError, match=r"`notes\.txt`, line 1, holds what looks like an access token") as caught:
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "LICENSE", "notes.json"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hf_oauth_" + "a1B2" * 8,
+        "ghp_" + "a1B2" * 9,
+        "AKIA" + "A1B2" * 4,
+        "sk-proj-" + "a1B2" * 8,
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ],
+)
+def test_secrets_of_other_services_and_keys_are_found_too(folder, tmp_path, name, secret):
+    (folder / name).write_text(f"first\n{secret}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"`{name}`, line 2, holds what looks like an access token") as caught:
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/mnt/users/ali/secret", "/home/someone/models/base", "C:\\Users\\ali\\base"])
+def test_paths_of_other_machines_are_found(folder, tmp_path, path):
+    (folder / "config.json").write_text(json.dumps({"_name_or_path": path}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`config\.json`, line 1, holds the path"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_addresses_are_no_paths(folder, tmp_path):
+    (folder / "notes.txt").write_text("see https://example.org/home/someone/models/base", encoding="utf-8")
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 def test_token_of_this_machine_is_found_whatever_it_looks_like(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "a.secret+of=this/machine")
     (folder / "notes.txt").write_text("token=a.secret+of=this/machine\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="looks like a Hub access token") as caught:
+    with pytest.raises(ValueError, match="looks like an access token") as caught:
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert "secret" not in str(caught.value)
 
