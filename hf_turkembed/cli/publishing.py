@@ -39,6 +39,7 @@ def publish(
             "`--create-pr`, `--private`, `--gated` and `--tag` are about the Hub; add `--hub`, or leave them out."
         )
     from hf_turkembed.publishing import HubSettings, describe_published, publish_folder
+    from hf_turkembed.record import as_plain
 
     if scores is None and (beside := folder.parent / "score").is_dir():
         raise ValueError(
@@ -56,7 +57,8 @@ def publish(
         dry_run=dry_run,
     )
     if as_json:
-        print_json(published)
+        verification = published.verification
+        print_json({**as_plain(published), "verification": verification and verification.as_json()})
         return
     if quiet:
         return

@@ -45,7 +45,10 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
     if not path.is_file():
         detail = f"{CARD_FILE} is missing; `publish` writes it: verify what was published"
         return [Check(name="card header", passed=False, detail=detail)]
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        return [Check(name="card header", passed=False, detail=f"{CARD_FILE} is not valid UTF-8 ({error})")]
     header, errors = _read_header(path)
     checks = [check_faults("card header", errors), check_faults("card links", _wrong_links(text, folder))]
     checks.append(check_faults("card snippets", _wrong_snippets(text, folder, kind, repo_id)))

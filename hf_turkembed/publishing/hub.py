@@ -34,6 +34,8 @@ class HubSettings:
         """Check that what excludes each other is not asked for together."""
         if self.create_pr and self.tag is not None:
             raise ValueError("a tag names what stands on the main branch; leave it out with a pull request.")
+        if self.create_pr and self.gated is not None:
+            raise ValueError("a gate closes at once, for the main branch too; leave it out with a pull request.")
 
 
 def check_repo_id(repo_id: str) -> None:

@@ -92,8 +92,11 @@ def clear_errors(subject: str) -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
-        kind = PermissionError if error.response.status_code in (401, 403) else ConnectionError
-        raise kind(f"the Hub refused what was asked about {subject}: {' '.join(str(error).split())}") from error
+        status = error.response.status_code
+        kind = PermissionError if status in (401, 403) else ConnectionError
+        advice = {401: " Run `hf auth login`, or set another HF_TOKEN.", 403: " Use a token that may write there."}
+        reason = " ".join(str(error).split())
+        raise kind(f"the Hub refused what was asked about {subject}: {reason}{advice.get(status, '')}") from error
     except httpx.TransportError as error:
         raise ConnectionError(
             f"the Hub could not be reached for {subject}: {error or type(error).__name__}"

@@ -112,6 +112,7 @@ def probe_model(options: argparse.Namespace) -> dict[str, Any]:
 
     if options.with_package:
         __import__(_PACKAGE)
+    # One of the four ways that cards name; this process is for that alone, and the code was found to be our own.
     trust = {} if options.with_package else {"trust_remote_code": True}
     tokenizer = AutoTokenizer.from_pretrained(options.folder)
     batch = tokenizer(list(SENTENCES), padding=True, truncation=True, return_tensors="pt")

@@ -92,6 +92,7 @@ def add(folder, name, text=""):
 DAMAGE = {
     "model": [
         ("a file of notes", "files", lambda f: add(f, "notes.txt")),
+        ("a card in another encoding", "card header", lambda f: (f / "README.md").write_bytes(b"---\n\xff\n---\n")),
         ("a hidden file", "files", lambda f: add(f, ".env", "HF_TOKEN=x")),
         ("a pickle", "files", lambda f: add(f, "pytorch_model.bin")),
         ("a state of training", "files", lambda f: add(f, "optimizer.json")),

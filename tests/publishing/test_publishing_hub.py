@@ -16,7 +16,7 @@ from huggingface_hub.utils import httpx
 
 from hf_turkembed.publishing import fetch_folder, hub, retries
 from hf_turkembed.publishing.hub import HubSettings
-from hf_turkembed.publishing.hub_state import HubRepo, HubState
+from hf_turkembed.publishing.hub_state import HubRepo, HubState, clear_errors
 from hf_turkembed.publishing.planned_files import (
     Difference,
     PlannedFile,
@@ -80,6 +80,17 @@ def test_push_without_a_token_is_refused_before_the_network(no_token, tmp_path):
 def test_a_tag_and_a_pull_request_exclude_each_other():
     with pytest.raises(ValueError, match="leave it out with a pull request"):
         HubSettings(create_pr=True, tag="v1")
+
+
+def test_a_gate_and_a_pull_request_exclude_each_other():
+    with pytest.raises(ValueError, match="a gate closes at once, for the main branch too"):
+        HubSettings(create_pr=True, gated="manual")
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "Run `hf auth login`"), (403, "Use a token that may write")])
+def test_a_refusal_for_want_of_rights_says_what_to_do(status, advice):
+    with pytest.raises(PermissionError, match=advice), clear_errors("acme/model"):
+        raise refusal(status)
 
 
 def test_plan_lists_every_file_with_size_and_digest(tmp_path, no_token):
