@@ -100,4 +100,6 @@ def _name_base(folder: Path, base_name: str) -> None:
     """Replace the path that was loaded, which is of this machine, by the recorded name."""
     path = folder / _CONFIG
     config = {**read_json(path), "base_model_name_or_path": base_name}
+    # A set in peft, whose order is another one in every process.
+    config["target_modules"] = sorted(config["target_modules"])
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

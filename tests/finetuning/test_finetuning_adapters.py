@@ -65,6 +65,7 @@ def test_an_adapter_by_itself_names_no_path_and_is_read_by_peft(base, tmp_path):
         "adapter_model.safetensors",
     }
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"])
     assert config["base_model_name_or_path"] == "org/base" and str(base) not in json.dumps(config)
     fresh[0].model = PeftModel.from_pretrained(fresh[0].model, tmp_path / "adapter")
     np.testing.assert_allclose(fresh.encode(TEXTS), merged.encode(TEXTS), atol=1e-5)
