@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from hf_turkembed.figure_files import save_figure
 from hf_turkembed.findings import ProfilePoint, bytes_per_vector
 
 PROFILE_FIGURE = "matryoshka_profile.png"
@@ -15,7 +16,7 @@ def plot_profile(points: Sequence[ProfilePoint], path: Path) -> None:
 
     Args:
         points: A profile; points without a value leave a gap.
-        path: File to write, .png or another form that matplotlib writes.
+        path: PNG to write.
     """
     from matplotlib.figure import Figure
 
@@ -53,5 +54,4 @@ def plot_profile(points: Sequence[ProfilePoint], path: Path) -> None:
         axes.set_title(f"{model} on {suite}{made_up}", fontsize=10)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    # No version of the library in the file: the same profile gives the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    save_figure(figure, path, points)

@@ -6,7 +6,7 @@ import json
 import numbers
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +16,8 @@ from hf_turkembed.json_files import read_json
 
 SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
+# In a published repo: the records that its provenance.json leads back to.
+LINEAGE_FILE = "lineage.json"
 # Packages whose versions can change what a step computes.
 _RECORDED_PACKAGES = (
     "accelerate",
@@ -63,7 +65,7 @@ class Identity:
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form."""
-        return hashlib.sha256(_canonical_json(as_plain(self)).encode()).hexdigest()
+        return digest_value(self)
 
     def input(self, role: str) -> Input:
         """Return the input that plays `role`.
@@ -133,11 +135,32 @@ def digest_path(path: Path) -> str:
         raise FileNotFoundError(f"{path}: no such file or folder.")
     if path.is_file():
         return digest_file(path)
-    listing = hashlib.sha256()
-    for file in sorted(path.rglob("*"), key=lambda f: f.relative_to(path).as_posix()):
-        if file.is_file() and file.name != PROVENANCE_FILE:
-            listing.update(f"{digest_file(file)}  {file.relative_to(path).as_posix()}\n".encode())
-    return listing.hexdigest()
+    files = sorted(path.rglob("*"), key=lambda file: file.relative_to(path).as_posix())
+    return _digest_listing(path, [file for file in files if file.is_file() and file.name != PROVENANCE_FILE])
+
+
+def digest_model(folder: Path) -> str:
+    """Return the SHA-256 of a model as the sorted list of names and digests of its weights and its tokenizer.
+
+    Publishing adds files to a folder and rewrites small ones, but none of these, so a repo keeps the digest under
+    which the folder was scored. A model without safetensors has the digest of its whole folder.
+
+    Raises:
+        FileNotFoundError: If `folder` does not exist.
+    """
+    weights = sorted(folder.rglob("*.safetensors"), key=lambda file: file.relative_to(folder).as_posix())
+    if not weights:
+        return digest_path(folder)
+    return _digest_listing(folder, [*weights, *folder.glob("tokenizer.json")])
+
+
+def digest_value(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON form of a value.
+
+    Raises:
+        ValueError: If it holds NaN or an infinity.
+    """
+    return hashlib.sha256(_canonical_json(as_plain(value)).encode()).hexdigest()
 
 
 def describe_differences(found: Identity, expected: Identity) -> list[str]:
@@ -240,7 +263,7 @@ def read_provenance(folder: Path) -> Provenance:
         )
     content = read_versioned(path, SCHEMA_VERSION)
     try:
-        return Provenance(identity=read_identity(content["identity"]), observed=Observed(**content["observed"]))
+        return _read_record(content)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove the folder and run its step again.") from error
 
@@ -248,17 +271,50 @@ def read_provenance(folder: Path) -> Provenance:
 def read_chain(folder: Path) -> list[Provenance]:
     """Follow the inputs of a step's folder back to the first step, nearest first.
 
-    Records are looked for in the folders beside `folder` and beside its parent, and recognised by the digest of
-    their identity, so folders may be moved and renamed together. An input whose record is not found there ends its
-    branch: it is still named in the record that used it.
+    The records are those that a published repo holds. Without them they are looked for in the folders beside `folder`
+    and beside its parent, and recognised by the digest of their identity, so folders may be moved and renamed
+    together. An input whose record is not found ends its branch: it is still named in the record that used it.
 
     Args:
-        folder: Output folder of a step.
+        folder: Output folder of a step, or a published repo.
 
     Raises:
         FileNotFoundError: If `folder` itself has no record.
         ValueError: If a record that could belong to the chain is damaged.
     """
+    chain = [read_provenance(folder)]
+    known, damaged = (_read_lineage(folder), []) if (folder / LINEAGE_FILE).is_file() else _read_records_around(folder)
+    for record in chain:
+        for source in record.identity.inputs:
+            if source.record in known and known[source.record] not in chain:
+                chain.append(known[source.record])
+            elif source.record is not None and source.record not in known and damaged:
+                raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
+    return chain
+
+
+def write_lineage(folder: Path, chain: Sequence[Provenance]) -> None:
+    """Write the records behind a folder into it, so that a published repo holds its whole chain.
+
+    Args:
+        folder: A folder with provenance.json.
+        chain: What `read_chain` gives for it; the first record, the folder's own, is left out.
+    """
+    write_json(folder / LINEAGE_FILE, {"schema_version": SCHEMA_VERSION, "records": chain[1:]})
+
+
+def _read_lineage(folder: Path) -> dict[str, Provenance]:
+    """Read the records that a published repo holds, by the digest of their identity."""
+    path = folder / LINEAGE_FILE
+    try:
+        records = [_read_record(entry) for entry in read_versioned(path, SCHEMA_VERSION)["records"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); publish again.") from error
+    return {record.identity.digest: record for record in records}
+
+
+def _read_records_around(folder: Path) -> tuple[dict[str, Provenance], list[str]]:
+    """Read the records of the folders around one, by the digest of their identity; and what is wrong with others."""
     run = folder.resolve().parent
     known: dict[str, Provenance] = {}
     damaged: list[str] = []
@@ -268,14 +324,20 @@ def read_chain(folder: Path) -> list[Provenance]:
             known[found.identity.digest] = found
         except ValueError as error:
             damaged.append(str(error))
-    chain = [read_provenance(folder)]
-    for record in chain:
-        for source in record.identity.inputs:
-            if source.record in known and known[source.record] not in chain:
-                chain.append(known[source.record])
-            elif source.record is not None and source.record not in known and damaged:
-                raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
-    return chain
+    return known, damaged
+
+
+def _read_record(content: Mapping[str, Any]) -> Provenance:
+    """Build a record from its JSON form."""
+    return Provenance(identity=read_identity(content["identity"]), observed=Observed(**content["observed"]))
+
+
+def _digest_listing(folder: Path, files: Iterable[Path]) -> str:
+    """Return the SHA-256 of a list of files as names and digests."""
+    listing = hashlib.sha256()
+    for file in files:
+        listing.update(f"{digest_file(file)}  {file.relative_to(folder).as_posix()}\n".encode())
+    return listing.hexdigest()
 
 
 def _canonical_json(value: Any) -> str:

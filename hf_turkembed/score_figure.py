@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hf_turkembed.figure_files import save_figure
 from hf_turkembed.scores import Score, ScoreReport
 
 SCORES_FIGURE = "scores.png"
@@ -14,7 +15,7 @@ def plot_scores(report: ScoreReport, path: Path) -> None:
 
     Args:
         report: Scores of a run; missing ones leave a gap.
-        path: File to write, .png or another form that matplotlib writes.
+        path: PNG to write.
     """
     from matplotlib.figure import Figure
 
@@ -48,8 +49,7 @@ def plot_scores(report: ScoreReport, path: Path) -> None:
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=len(labels))
-    # No version of the library in the file: the same scores give the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    save_figure(figure, path, report.scores)
 
 
 def _error_bars(line: list[Score]) -> list[list[float]]:

@@ -9,7 +9,7 @@ from typing import Any
 from hf_turkembed.findings import Diagnostic, LongTextPoint, ProfilePoint, SearchCost
 from hf_turkembed.record import as_plain, read_versioned, write_json
 
-SCORES_SCHEMA_VERSION = 3
+SCORES_SCHEMA_VERSION = 4
 SCORES_FILE = "scores.json"
 
 
@@ -31,7 +31,8 @@ class ScoreDataset:
 class Score:
     """One measured number with all that is needed to measure it again, or the reason why it is missing."""
 
-    # Role of the model within the scoring run, such as `teacher`, and its digest (local) or revision (Hub).
+    # Role of the model within the scoring run, such as `teacher`, and its digest (local, see `record.digest_model`) or
+    # revision (Hub).
     model: str
     model_digest: str
     suite: str

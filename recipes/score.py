@@ -19,7 +19,7 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import trained_widths
 from hf_turkembed.profile_figure import PROFILE_FIGURE, plot_profile
 from hf_turkembed.recipe import Recipe, ScoreConfig
-from hf_turkembed.record import Identity
+from hf_turkembed.record import Identity, digest_model
 from hf_turkembed.score_figure import SCORES_FIGURE, plot_scores
 from hf_turkembed.score_tables import format_report
 from hf_turkembed.scores import (
@@ -89,7 +89,7 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
     models = {
         role: ScoredModel(
             role=role,
-            digest=_version_of(identity, role),
+            digest=identity.input(f"models.{role}").revision or digest_model(folder),
             load=partial(load_encoder, folder, config.precision, accelerator.device),
             truncate_dims=widths[role],
             precision=config.precision,
@@ -242,12 +242,6 @@ def choose_widths(models: Mapping[str, Path], truncate_dims: Sequence[int]) -> d
         role: tuple(width for width in truncate_dims if widths is None or width in widths)
         for role, widths in declared.items()
     }
-
-
-def _version_of(identity: Identity, role: str) -> str:
-    """Return the digest or the revision of a model."""
-    found = identity.input(f"models.{role}")
-    return found.digest or found.revision or ""
 
 
 def read_suites(recipe: Recipe, identity: Identity, config: ScoreConfig) -> list[Suite]:

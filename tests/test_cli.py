@@ -12,7 +12,7 @@ from legacy_gte import write_legacy_gte
 
 from hf_turkembed.cli import main
 
-COMMANDS = ["verify", "publish", "card", "tokenizer-report", "convert-gte", "encode"]
+COMMANDS = ["verify", "publish", "release", "card", "tokenizer-report", "convert-gte", "encode"]
 
 
 @pytest.fixture
@@ -82,6 +82,8 @@ def test_every_command_explains_itself(run, command):
         (["publish", "{folder}", "--repo-id", "org/name", "--gated", "auto"], "add `--hub`"),
         (["publish", "{folder}", "--repo-id", "org/name", "--hub", "--tag", "v1", "--create-pr"], "leave it out"),
         (["publish", "{folder}", "--repo-id", "org/name", "--scores", "{folder}"], "scores.json"),
+        (["publish", "{folder}", "--repo-id", "org/name", "--onto", "0" * 40], "add `--hub`"),
+        (["release", "{folder}/none.yaml"], "none.yaml"),
         (["card", "{folder}", "--repo-id", "org/name"], "holds no provenance.json"),
         (["card", "{folder}", "--repo-id", "a/b/c"], "a/b/c"),
         (["convert-gte", "nowhere", "{folder}/new"], "neither a folder nor a Hub repo"),

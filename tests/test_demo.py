@@ -166,11 +166,16 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     (tmp_path / "release.yaml").write_text(text.replace("Turkish sandbox", f"Turkish sandbox by {mode}"))
     publish = [ROOT / "recipes/publish.py", "release.yaml", "publish.target=hub"]
     hub.fault("refuse", f"/api/models/acme/{mode}-distilled/commit/", status=403)
+    release = ["-m", "hf_turkembed", "release", "release.yaml", "publish.target=hub"]
+    planned = run_client(*release, "--dry-run", xet=mode == "xet")
+    assert planned.returncode == 0, planned.stderr[-3000:]
+    assert planned.stdout.count("would be published to hub:") == 6 and "collected" not in planned.stdout
+    assert {request["method"] for request in hub.requests()} == {"GET"}
     cut_off = run_client(*publish, xet=mode == "xet")
     assert cut_off.returncode == 1 and "Traceback" not in cut_off.stderr
     assert "error: the Hub refused" in cut_off.stderr and "403 Forbidden" in cut_off.stderr.splitlines()[-1]
     hub.clear()
-    done = run_client(*publish, xet=mode == "xet")
+    done = run_client(*release, xet=mode == "xet")
     assert done.returncode == 0, done.stderr[-3000:]
     sent = [request["path"] for request in hub.requests() if request["method"] != "GET"]
     written = {name for path in sent for name in re.findall(r"^/api/(?:models|datasets)/acme/([\w-]+)/", path)}

@@ -36,7 +36,7 @@ def test_a_report_survives_its_file(tmp_path):
         assert read_scores(tmp_path / "scores.json") == report
 
 
-@pytest.mark.parametrize("damage", [('"schema_version": 3', '"schema_version": 2'), ('"rows"', '"row"')])
+@pytest.mark.parametrize("damage", [('"schema_version": 4', '"schema_version": 2'), ('"rows"', '"row"')])
 def test_a_report_that_is_damaged_or_of_another_version_is_refused(tmp_path, damage):
     write_scores(tmp_path, REPORT)
     path = tmp_path / "scores.json"

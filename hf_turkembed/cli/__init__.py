@@ -11,7 +11,7 @@ import typer
 
 from hf_turkembed.cli.conversion import convert_gte
 from hf_turkembed.cli.encoding import encode
-from hf_turkembed.cli.publishing import card, publish
+from hf_turkembed.cli.publishing import card, publish, release
 from hf_turkembed.cli.tokenizers import tokenizer_report
 from hf_turkembed.cli.verification import verify
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (verify, publish, card, tokenizer_report, convert_gte, encode):
+for command in (verify, publish, release, card, tokenizer_report, convert_gte, encode):
     app.command()(command)
 
 

@@ -31,6 +31,7 @@ Languages = Annotated[
     list[str] | None, typer.Option("--language", help="ISO 639 code; repeatable. Default: those of the records.")
 ]
 Scores = Annotated[Path | None, typer.Option(help="Folder of the score step, which holds scores.json.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but the last step.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.", callback=_set_quiet)]
 Verbose = Annotated[

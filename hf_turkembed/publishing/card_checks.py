@@ -1,4 +1,4 @@
-"""What a card says, held against the files beside it."""
+"""What a card says and shows, held against the records and the scores of its repo."""
 
 import re
 from collections.abc import Iterator
@@ -8,22 +8,24 @@ from typing import Any
 import yaml
 from huggingface_hub import metadata_load
 
-from hf_turkembed.json_files import read_json
-from hf_turkembed.markdown import escape
-from hf_turkembed.publishing import card_metadata
-from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE, dump_yaml
-from hf_turkembed.publishing.cards import choose_example_width, render_scores, render_use
+from hf_turkembed import record as records
+from hf_turkembed import tokenizer_tables
+from hf_turkembed.figure_files import is_drawn_from
+from hf_turkembed.profile_figure import PROFILE_FIGURE
+from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE
+from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER, format_eval_results
-from hf_turkembed.publishing.hub import check_repo_id
 from hf_turkembed.publishing.lineage import RepoKind
-from hf_turkembed.score_tables import own_scores, teacher_statement
+from hf_turkembed.publishing.release_section import cut_related
+from hf_turkembed.score_figure import SCORES_FIGURE
+from hf_turkembed.score_tables import own_scores
 from hf_turkembed.scores import SCORES_FILE, ScoreReport, read_scores
 
 _SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _REPO_ID = re.compile(r"\"([\w.-]+/[\w.-]+)\"")
-# With what was found beside them, up to the section that follows.
-_SCORES = re.compile(r"^## Scores\n.*?(?=^## How it was made$)", re.DOTALL | re.MULTILINE)
+_HEADER = re.compile(r"\A---\n.*?^---$", re.DOTALL | re.MULTILINE)
+_SECTION = re.compile(r"^## .*$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(`+).+?(?<!`)\1(?!`)")
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+)\)")
@@ -31,12 +33,15 @@ _ADDRESS = re.compile(r"https://|#")
 
 
 def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]:
-    """Check the card of a repo: its header, its links, its snippets, and a model's scores.
+    """Check that the card of a repo is the one that its records and scores give, byte for byte, and what it shows.
+
+    Licence and languages are the publisher's to state: they are taken from the card, and only their form, and the
+    terms of what the repo was made from, are checked. Everything else follows from the records.
 
     Args:
         folder: A staged or published repo.
         kind: What it holds.
-        repo_id: Name that the snippets have to load, or None for any one.
+        repo_id: Name that the card has to be about, or None for any one.
 
     Returns:
         The checks; only that of the header where there is no card that can be read.
@@ -51,9 +56,16 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
         return [Check(name="card header", passed=False, detail=f"{CARD_FILE} is not valid UTF-8 ({error})")]
     header, errors = _read_header(path)
     checks = [check_faults("card header", errors), check_faults("card links", _wrong_links(text, folder))]
-    checks.append(check_faults("card snippets", _wrong_snippets(text, folder, kind, repo_id)))
+    try:
+        report = read_scores(folder / SCORES_FILE) if (folder / SCORES_FILE).is_file() else ScoreReport(scores=())
+    except ValueError as error:
+        return [*checks, Check(name="scores", passed=False, detail=str(error))]
+    if header:
+        checks.append(check_faults("card", _wrong_card(text, header, folder, repo_id, report)))
+    if kind != "dataset":
+        checks.append(check_faults("figures", _wrong_figures(folder, kind, report)))
     if kind == "model":
-        checks += _check_scores(text, header, folder)
+        checks.append(check_faults("evaluation results", _wrong_results(folder, report)))
     return checks
 
 
@@ -85,13 +97,13 @@ def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not header:
         return {}, ["the card has none; publish again"]
     errors = [f"`{key}` is no key that the Hub reads; remove it" for key in sorted(set(header) - ALLOWED_KEYS)]
-    for key in ("language", "tags", "datasets", "metrics", "task_categories", "source_datasets"):
-        if key in header and not (isinstance(header[key], list) and all(isinstance(v, str) for v in header[key])):
-            errors.append(f"`{key}` is {header[key]!r}, expected a list of texts")
-    for key in ("license", "library_name", "pipeline_tag", "base_model", "base_model_relation"):
-        if key in header and not isinstance(header[key], str):
-            errors.append(f"`{key}` is {header[key]!r}, expected a text")
-    return header, errors
+    languages, license = header.get("language", []), header.get("license")
+    if not (isinstance(languages, list) and all(isinstance(language, str) for language in languages)):
+        errors.append(f"`language` is {languages!r}, expected a list of texts")
+    if not isinstance(license, str | None):
+        errors.append(f"`license` is {license!r}, expected a text")
+    # What cannot be rendered again is not compared.
+    return ({} if errors else header), errors
 
 
 def _wrong_links(text: str, folder: Path) -> Iterator[str]:
@@ -103,72 +115,70 @@ def _wrong_links(text: str, folder: Path) -> Iterator[str]:
             yield f"`{target}` is no file of this repo; publish again"
 
 
-def _wrong_snippets(text: str, folder: Path, kind: RepoKind, repo_id: str | None) -> Iterator[str]:
-    """Say where the snippets differ from those that this package writes: only these are run."""
-    named, found = read_snippets(folder)
-    check_repo_id(named)
+def _wrong_card(
+    text: str, header: dict[str, Any], folder: Path, repo_id: str | None, report: ScoreReport
+) -> Iterator[str]:
+    """Say where a card is not what the records and scores of its repo give."""
+    named, _ = read_snippets(folder)
     if repo_id is not None and named != repo_id:
-        yield f"they load {named!r}, but this is {repo_id!r}; publish under this name"
-    values: dict[str, Any] = {"repo_id": named}
+        yield f"its snippets load {named!r}, but this is {repo_id!r}; publish it under this name"
+    expected = render_card(
+        folder,
+        repo_id=named,
+        license=header.get("license"),
+        languages=header.get("language", []),
+        report=report,
+    )
+    own, related = cut_related(text)
+    if own != expected:
+        yield from _describe_difference(own, expected)
+    elif related is None:
+        yield 'the section "Released together with" is not what this package writes; publish again'
+
+
+def _describe_difference(found: str, expected: str) -> Iterator[str]:
+    """Name what of a card differs: keys of its header, and sections."""
+    headers = [yaml.safe_load(_header_of(text).strip("-\n")) or {} for text in (found, expected)]
+    keys = [key for key in {**headers[0], **headers[1]} if headers[0].get(key) != headers[1].get(key)]
+    for key in keys:
+        yield f"`{key}` in its header is not what the records give; publish again"
+    left, right = (_split_sections(_HEADER.sub("", text)) for text in (found, expected))
+    titles = [title for title in {**left, **right} if left.get(title) != right.get(title)]
+    for title in titles:
+        yield f"{title} is not what the records and {SCORES_FILE} give; publish again"
+    if not keys and not titles:
+        yield "its header or the order of its sections is not as this package writes it; publish again"
+
+
+def _header_of(text: str) -> str:
+    """Return the header of a card, with its lines of dashes."""
+    found = _HEADER.match(text)
+    return "" if found is None else found[0]
+
+
+def _split_sections(text: str) -> dict[str, str]:
+    """Map the titles of a card's sections to their text."""
+    titles = ["its beginning", *(f'its section "{title[3:]}"' for title in _SECTION.findall(text))]
+    return dict(zip(titles, _SECTION.split(text), strict=True))
+
+
+def _wrong_figures(folder: Path, kind: RepoKind, report: ScoreReport) -> Iterator[str]:
+    """Name figures that were not drawn from the numbers beside them."""
+    drawn_from: dict[str, Any] = {}
     if kind == "model":
-        widths = read_json(folder / "config.json").get("matryoshka_dims")
-        if not isinstance(widths, list) or not widths or not all(isinstance(width, int) for width in widths):
-            # That is another check's matter.
-            return
-        values["example_width"] = choose_example_width(sorted(widths, reverse=True))
-    if kind == "dataset":
-        configs = sorted({path.parent.name for path in folder.glob("data/*/*.parquet")})
-        values["example_config"] = card_metadata.default_config(configs)
-    expected = _SNIPPET.findall(render_use(kind, values))
-    if len(found) != len(expected):
-        yield f"there are {len(found)}, expected {len(expected)}"
-    for place, (one, other) in enumerate(zip(found, expected, strict=False), start=1):
-        if one != other:
-            yield f"number {place} is not what this package writes; publish again"
+        own = own_scores(report.all_scores, records.digest_model(folder))
+        drawn_from[SCORES_FIGURE] = report.scores
+        drawn_from[PROFILE_FIGURE] = [point for point in report.profile if own and point.model == own[0].model]
+    if kind == "tokenizer":
+        drawn_from[tokenizer_tables.FIGURE_FILE] = (tokenizer_tables.read_report(folder) or {}).get("change")
+    for name, numbers in drawn_from.items():
+        if (folder / name).is_file() and not is_drawn_from(folder / name, numbers):
+            yield f"`{name}` does not say that it was drawn from the numbers beside it; publish again"
 
 
-def _check_scores(text: str, header: dict[str, Any], folder: Path) -> list[Check]:
-    """Hold what a model's card says of scores against scores.json."""
-    try:
-        report = read_scores(folder / SCORES_FILE) if (folder / SCORES_FILE).is_file() else ScoreReport(scores=())
-    except ValueError as error:
-        return [Check(name="scores in the card", passed=False, detail=str(error))]
-    digest = _own_digest(text, report)
-    checks = [check_faults("scores in the card", _wrong_scores(text, report, digest))]
-    if header:
-        checks.append(check_faults("scores as data", _wrong_data(header, folder, report, digest)))
-    return checks
-
-
-def _own_digest(text: str, report: ScoreReport) -> str:
-    """Return the digest of the model whose column a card marks as its own; empty if it marks none."""
-    for digest in dict.fromkeys(score.model_digest for score in report.all_scores):
-        if f"**{escape(own_scores(report.all_scores, digest)[0].model)} (this model)**" in text:
-            return digest
-    return ""
-
-
-def _wrong_scores(text: str, report: ScoreReport, digest: str) -> Iterator[str]:
-    """Say where what the card shows of scores is not what scores.json holds."""
-    section = _SCORES.search(text)
-    if section is None:
-        yield 'there is no section "Scores"'
-    elif section[0].strip() != render_scores(report, digest).strip():
-        yield f"the section is not what {SCORES_FILE} holds; publish again"
-    statement = teacher_statement(report.scores) if digest else None
-    if statement and statement not in text:
-        yield f"the limitations do not state the teacher's own scores as {SCORES_FILE} holds them"
-
-
-def _wrong_data(header: dict[str, Any], folder: Path, report: ScoreReport, digest: str) -> Iterator[str]:
-    """Say where `model-index` and `.eval_results` are not what scores.json holds."""
-    own = own_scores(report.all_scores, digest)
-    shown = header.get("model-index") or []
-    name = shown[0].get("name", "") if shown and isinstance(shown[0], dict) else ""
-    expected = card_metadata.model_index(name, own)
-    if yaml.safe_load(dump_yaml(expected)) != shown:
-        yield f"`model-index` is not what {SCORES_FILE} holds; publish again"
-    files = format_eval_results(own)
+def _wrong_results(folder: Path, report: ScoreReport) -> Iterator[str]:
+    """Say where `.eval_results` is not what scores.json holds."""
+    files = format_eval_results(own_scores(report.all_scores, records.digest_model(folder)))
     found = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in (folder / EVAL_RESULTS_FOLDER).glob("*")

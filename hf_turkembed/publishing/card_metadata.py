@@ -96,12 +96,15 @@ def model_index(name: str, own_scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 def tokenizer_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
     """Return the header of the card of a repo that holds a tokenizer only, as YAML."""
+    source = chain[0].identity.input("source")
     return _to_yaml(
         ModelCardData(
             language=list(languages) or None,
             license=license,
             library_name="transformers",
             tags=["tokenizer", "hf_turkembed"],
+            # The Hub has no word for how a tokenizer relates to the model that it was made from.
+            base_model=source.name if lineage.is_on_hub(source) else None,
             datasets=lineage.find_datasets(chain) or None,
         )
     )

@@ -33,8 +33,8 @@ def render_card(
         repo_id: `org/name` on the Hub.
         license: Hub licence id; None for the one that the records name, where they name one whose terms go along.
         languages: ISO 639 codes; none for those of the corpus in the records.
-        report: Scores of the run, or an empty report. The ones whose `model_digest` is the digest of `folder` are this
-            model's own, the others stand beside them.
+        report: Scores of the run, or an empty report. The ones whose `model_digest` is that of `folder`, see
+            `record.digest_model`, are this model's own, the others stand beside them.
 
     Returns:
         The card; the same arguments and records give the same text.
@@ -79,27 +79,7 @@ def render_card(
     return _render(f"{kind}.md.j2", {**common, **values})
 
 
-def render_use(kind: lineage.RepoKind, values: Mapping[str, Any]) -> str:
-    """Render the snippets of a card alone.
-
-    Args:
-        kind: What the repo holds.
-        values: `repo_id`, and `example_width` for a model or `example_config` for a dataset.
-    """
-    return _render(f"use_{kind}.md.j2", values)
-
-
-def render_scores(report: ScoreReport, digest: str) -> str:
-    """Render the scores of a card alone, with what was found beside them.
-
-    Args:
-        report: Scores of the run.
-        digest: Digest of the published folder when it was scored.
-    """
-    return _render("scores.md.j2", _score_values(report, digest))
-
-
-def choose_example_width(widths: Sequence[int]) -> int:
+def _choose_example_width(widths: Sequence[int]) -> int:
     """Return the width that the snippets show: small enough to show the saving, where there is such a width.
 
     Args:
@@ -117,7 +97,7 @@ def _model_values(
     report: ScoreReport,
 ) -> dict[str, Any]:
     """Prepare what only a model's card shows."""
-    digest = records.digest_path(folder) if report.all_scores else ""
+    digest = records.digest_model(folder) if report.all_scores else ""
     own = score_tables.own_scores(report.all_scores, digest)
     widths = lineage.trained_widths(chain[0])
     limits = history.model_limits(chain)
@@ -128,7 +108,7 @@ def _model_values(
             chain, repo_id=repo_id, license=license, languages=languages, own_scores=own
         ),
         "widths": history.describe_widths(widths),
-        "example_width": choose_example_width(widths),
+        "example_width": _choose_example_width(widths),
         "refuses_float16": read_json(folder / "config.json").get("model_type") == "gemma3_text",
         **_score_values(report, digest),
         "limits": limits,

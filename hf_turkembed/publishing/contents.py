@@ -23,6 +23,7 @@ _COMMON = (
     "LICENSE",
     re.escape(NOTICE_FILE),
     re.escape(records.PROVENANCE_FILE),
+    re.escape(records.LINEAGE_FILE),
     re.escape(SCORES_FILE),
     # The Hub's own.
     r"\.gitattributes",

@@ -1,6 +1,7 @@
 """The Hub, written to: one commit for a whole repo, its tag, and the collection of a release."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,9 @@ from hf_turkembed.publishing.retries import FAULTS, WAITS, retry, wait_out
 
 logger = logging.getLogger(__name__)
 
+# First lines of our commits; the Hub appends its number to that of a pull request which was merged.
+_OWN_TITLE = re.compile(r"Publish .+ with hf_turkembed( \(#\d+\))?")
+
 
 @dataclass(frozen=True, kw_only=True)
 class HubSettings:
@@ -29,6 +33,8 @@ class HubSettings:
     create_pr: bool = False
     # Name of the release, given to the commit that holds it.
     tag: str | None = None
+    # Commit, 40 hexadecimal digits, by somebody else, whose files may be overwritten and deleted if it is the head.
+    onto: str | None = None
 
     def __post_init__(self) -> None:
         """Check that what excludes each other is not asked for together."""
@@ -36,6 +42,8 @@ class HubSettings:
             raise ValueError("a tag names what stands on the main branch; leave it out with a pull request.")
         if self.create_pr and self.gated is not None:
             raise ValueError("a gate closes at once, for the main branch too; leave it out with a pull request.")
+        if self.create_pr and self.onto is not None:
+            raise ValueError("a pull request overwrites nothing; leave out the commit that it may go onto.")
 
 
 def check_repo_id(repo_id: str) -> None:
@@ -66,12 +74,25 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
     """Check that a folder may go into a repo as it stands.
 
     Raises:
-        ValueError: If the repo is public and should be private, or its tag names other content.
+        ValueError: If the repo is public and should be private, its tag names other content, or what would be
+            overwritten or deleted was last written by somebody else and the caller did not name that commit.
     """
+    if settings.onto not in (None, state.head):
+        raise ValueError(
+            f"{repo} was to be overwritten at {settings.onto}, but its head is {state.head}; look at what it holds "
+            "now, and name that commit."
+        )
     if settings.private and state.head is not None and not state.private:
         raise ValueError(
             f"{repo} is public, but was to be published as private; make it private on the Hub, or choose another "
             "name."
+        )
+    lost = (*difference.changed, *difference.deleted)
+    if lost and not (_OWN_TITLE.fullmatch(state.title) or settings.create_pr or settings.onto):
+        raise ValueError(
+            f"somebody else wrote last to {repo}, commit {state.head} ({state.title!r}), and publishing would "
+            f"overwrite or delete {len(lost)} of the files there, such as `{lost[0]}`. Look at that commit, take over "
+            f"what shall stay, and publish with `--onto {state.head}`; or open a pull request."
         )
     tagged = state.tags.get(settings.tag or "")
     if tagged is not None and (difference or tagged != state.head):
@@ -82,7 +103,7 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
 
 
 def push_folder(
-    staged: Path, files: Sequence[PlannedFile], repo: HubRepo, state: HubState, settings: HubSettings, *, message: str
+    staged: Path, files: Sequence[PlannedFile], repo: HubRepo, state: HubState, settings: HubSettings, *, subject: str
 ) -> str:
     """Make a repo equal to a staged folder in one commit, creating the repo where there is none.
 
@@ -96,7 +117,7 @@ def push_folder(
         repo: Where it goes.
         state: What `read_state` gave for the repo.
         settings: How it goes there.
-        message: First line of the commit.
+        subject: What the folder is, for the first line of the commit.
 
     Returns:
         The address of the pull request, else of the commit that holds the folder.
@@ -109,7 +130,7 @@ def push_folder(
     check_token()
     difference = compare_files(staged, files, state.digests)
     check_settings(repo, state, settings, difference)
-    push = _Push(HfApi(), staged, files, repo, settings, message)
+    push = _Push(HfApi(), staged, files, repo, settings, f"Publish {subject} with hf_turkembed")
     with clear_errors(str(repo)):
         state = push.prepare(state)
         if difference:
@@ -165,7 +186,7 @@ class _Push:
     files: Sequence[PlannedFile]
     repo: HubRepo
     settings: HubSettings
-    message: str
+    title: str
 
     def prepare(self, state: HubState) -> HubState:
         """Create the repo where there is none, and close its gate before there is anything behind it."""
@@ -199,7 +220,7 @@ class _Push:
                 made = self.api.create_commit(
                     self.repo.repo_id,
                     operations,
-                    commit_message=self.message,
+                    commit_message=self.title,
                     repo_type=self.repo.repo_type,
                     parent_commit=head,
                     create_pr=self.settings.create_pr,
@@ -220,7 +241,7 @@ class _Push:
             return None
         ask = partial(self.api.get_repo_discussions, self.repo.repo_id, repo_type=self.repo.repo_type)
         for found in retry(lambda: [*ask(discussion_type="pull_request")], f"{self.repo}: pull requests"):
-            if found.title == self.message and found.status in ("open", "draft"):
+            if found.title == self.title and found.status in ("open", "draft"):
                 revision = f"refs/pr/{found.num}"
                 if self._holds(revision):
                     return _Commit(revision, found.url)

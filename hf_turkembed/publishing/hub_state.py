@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from json import JSONDecodeError
 
 from huggingface_hub import HfApi
@@ -32,6 +33,8 @@ class HubState:
 
     # Commit, 40 hexadecimal digits; None where there is no repo.
     head: str | None = None
+    # First line of that commit.
+    title: str = ""
     private: bool = False
     gated: str | bool = False
     # SHA-256 of large files, git's id of others, by path.
@@ -54,11 +57,18 @@ def read_state(api: HfApi, repo: HubRepo) -> HubState:
         head = str(info.sha)
         return HubState(
             head=head,
+            title=_read_title(api, repo, head),
             private=bool(info.private),
             gated=getattr(info, "gated", None) or False,
             digests=list_digests(api, repo, head),
             tags=list_tags(api, repo),
         )
+
+
+def _read_title(api: HfApi, repo: HubRepo, commit: str) -> str:
+    """Return the first line of a commit."""
+    ask = partial(api.list_repo_commits, repo.repo_id, repo_type=repo.repo_type, revision=commit)
+    return str(retry(ask, f"{repo}: last commit")[0].title)
 
 
 def list_digests(api: HfApi, repo: HubRepo, revision: str) -> dict[str, str]:

@@ -46,8 +46,8 @@ class Prepared:
     repo: HubRepo
     # Root of the outbox, or how to write to the Hub.
     target: Path | HubSettings
-    # First line of the commit.
-    message: str
+    # What it is, for the first line of the commit.
+    subject: str
     # What stands on the Hub; None for the outbox, and for a dry run that could not read it.
     state: HubState | None
     files: tuple[PlannedFile, ...]
@@ -148,7 +148,7 @@ def prepare_folder(
         staged=staged,
         repo=repo,
         target=target,
-        message=f"Publish the output of {step} with hf_turkembed",
+        subject=f"the output of {step}",
         state=state,
         files=files,
         difference=difference,
@@ -170,7 +170,7 @@ def write_prepared(prepared: Prepared) -> Published:
             write_to_outbox(prepared.staged, target, repo.repo_id, repo.repo_type)
     else:
         state = prepared.state or read_state(HfApi(), repo)
-        location = hub.push_folder(prepared.staged, prepared.files, repo, state, target, message=prepared.message)
+        location = hub.push_folder(prepared.staged, prepared.files, repo, state, target, subject=prepared.subject)
     return _describe(prepared, location, dry_run=False)
 
 

@@ -3,25 +3,18 @@
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hf_turkembed import record as records
 from hf_turkembed.publishing import hub, lineage
 from hf_turkembed.publishing.hub import HubSettings
 from hf_turkembed.publishing.hub_state import HubRepo
-from hf_turkembed.publishing.publication import Published, prepare_folder, write_prepared
+from hf_turkembed.publishing.publication import Published, describe_prepared, prepare_folder, write_prepared
+from hf_turkembed.publishing.release_section import ROLES, format_related
 from hf_turkembed.scores import ScoreReport
 
 logger = logging.getLogger(__name__)
-
-# What the output of a step is to somebody who looks through a release.
-_ROLES = {
-    "tokenizer": "the tokenizer",
-    "embed": "the teacher's vectors that the student was distilled from",
-    "clone": "the student before any training",
-    "distill": "the distilled student",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +33,9 @@ def publish_release(
     languages: Sequence[str],
     report: ScoreReport,
     target: Path | HubSettings,
+    onto: Mapping[str, str] | None = None,
     collection: str | None = None,
+    dry_run: bool = False,
 ) -> Release:
     """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
 
@@ -53,10 +48,12 @@ def publish_release(
         languages: ISO 639 codes.
         report: Scores of the run.
         target: Root of the local outbox, or how to write to the Hub.
+        onto: Commits that may be overwritten by `org/name`, see `HubSettings.onto`.
         collection: Title of a collection on the Hub that holds the repos; the outbox has none.
+        dry_run: Stage and verify everything, and write nothing.
 
     Returns:
-        What was published, in the same order.
+        What was published, or would have been, in the same order.
 
     Raises:
         ValueError: If the repos of a collection belong to several owners, or see `publish_folder`.
@@ -78,25 +75,18 @@ def publish_release(
                 license=license,
                 languages=languages,
                 report=report,
-                target=target,
+                target=replace(target, onto=(onto or {}).get(repo_id)) if isinstance(target, HubSettings) else target,
+                dry_run=dry_run,
                 related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
             )
             for repo_id, folder in folders.items()
         ]
-        published = tuple(write_prepared(entry) for entry in prepared)
+        published = tuple(map(describe_prepared if dry_run else write_prepared, prepared))
     address = None
-    if collection is not None and isinstance(target, HubSettings):
+    if collection is not None and isinstance(target, HubSettings) and not dry_run:
         address = hub.collect_repos(collection, roles, private=target.private)
         logger.info("collected in %s", address)
     return Release(repos=published, collection=address)
-
-
-def format_related(roles: Mapping[HubRepo, str]) -> str:
-    """Return the section of a card that names the other repos of the release; nothing where there are none."""
-    if not roles:
-        return ""
-    lines = [f"- [{repo.repo_id}](https://huggingface.co/{repo}): {role}" for repo, role in roles.items()]
-    return "\n".join(["\n## Released together with\n", *lines, ""])
 
 
 def _repo_of(repo_id: str, folder: Path) -> HubRepo:
@@ -110,4 +100,4 @@ def _role(folder: Path) -> str:
     record = records.read_provenance(folder)
     if record.identity.step == "finetune":
         return f"fine-tuned, stage `{lineage.stage_name(record)}`"
-    return _ROLES[record.identity.step]
+    return ROLES[record.identity.step]

@@ -70,18 +70,20 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
     for name in files:
         _place(folder / name, staged / name)
     restore_model_code(staged)
+    if (folder / records.PROVENANCE_FILE).is_file():
+        records.write_lineage(staged, records.read_chain(folder))
     (staged / CARD_FILE).write_text(card, encoding="utf-8")
     if notice := licences.notice_for(ModelCard(card).data.get("license")):
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
     if report.all_scores:
-        _write_scores(folder, staged, report)
+        _write_scores(staged, report)
     check_texts(staged, _private_paths(folder))
 
 
-def _write_scores(folder: Path, staged: Path, report: ScoreReport) -> None:
+def _write_scores(staged: Path, report: ScoreReport) -> None:
     """Write the scores, and where some are the folder's own what shows them."""
     write_scores(staged, report)
-    own = score_tables.own_scores(report.all_scores, records.digest_path(folder))
+    own = score_tables.own_scores(report.all_scores, records.digest_model(staged))
     if not own:
         return
     if report.scores:

@@ -77,7 +77,10 @@ def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
         )
     started = time.monotonic()
     kind = lineage.kind_of_folder(folder)
-    checks = [*check_contents(folder, kind), *check_card(folder, kind, repo_id)]
+    checks = check_contents(folder, kind)
+    # Each rests on what was checked before it: a damaged file would fail its card too, and its loaders.
+    if all(check.passed for check in checks):
+        checks += check_card(folder, kind, repo_id)
     loaded = all(check.passed for check in checks)
     if loaded:
         checks += check_loaders(folder, kind, with_snippets=True)

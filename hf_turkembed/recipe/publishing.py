@@ -13,6 +13,8 @@ class RepoConfig:
 
     folder: ModelSource
     repo_id: str
+    # Commit of the Hub, by somebody else, that may be overwritten if it is the head.
+    onto: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,10 @@ class PublishConfig:
     languages: tuple[str, ...]
     target: Literal["outbox", "hub"] = "outbox"
     outbox: str = "outbox"
-    # Of the Hub alone: whether new repos are private, who gets their files (None: that stays as it is), the tag that
-    # every repo gets, and the title of the collection that holds them.
+    # Of the Hub alone: whether pull requests are opened instead of writing to the main branches, whether new repos are
+    # private, who gets their files (None: that stays as it is), the tag that every repo gets, and the title of the
+    # collection that holds them.
+    create_pr: bool = False
     private: bool = False
     gated: Literal["auto", "manual"] | None = None
     tag: str | None = None

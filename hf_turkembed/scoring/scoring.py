@@ -46,7 +46,7 @@ class ScoredModel:
     """One model of a scoring run."""
 
     role: str
-    # Digest (local) or revision (Hub) of the model.
+    # Digest (local, see `record.digest_model`) or revision (Hub) of the model.
     digest: str
     # Loads it; models are loaded one after the other, so that memory holds one.
     load: "Callable[[], SentenceTransformer]"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from hf_turkembed.figure_files import save_figure
+
 # Inches: width, height of one bar, height of title and axis.
 _WIDTH, _BAR, _FRAME = 6.0, 0.18, 1.0
 
@@ -12,7 +14,7 @@ def plot_fertility_change(change: Mapping[str, float], path: Path) -> None:
 
     Args:
         change: Tokens of the new tokenizer divided by those of the old one, minus 1, by language.
-        path: File to write, .png or another form that matplotlib writes.
+        path: PNG to write.
     """
     from matplotlib.figure import Figure
 
@@ -27,5 +29,4 @@ def plot_fertility_change(change: Mapping[str, float], path: Path) -> None:
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel("change of tokens per word (%)")
     axes.grid(axis="x", alpha=0.3)
-    # No version of the library in the file: the same numbers give the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    save_figure(figure, path, change)

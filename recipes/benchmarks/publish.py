@@ -122,7 +122,7 @@ def publish_ours(folder: Path) -> None:
     from hf_turkembed.publishing.planned_files import plan_files
 
     repo = HubRepo(repo_id=_REPO, repo_type="model")
-    push_folder(folder, plan_files(folder), repo, read_state(HfApi(), repo), HubSettings(), message="Publish")
+    push_folder(folder, plan_files(folder), repo, read_state(HfApi(), repo), HubSettings(), subject="it")
 
 
 def publish_plainly(folder: Path) -> None:

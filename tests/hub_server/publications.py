@@ -25,6 +25,8 @@ from hub_server.client import Client
 # Else each failure of xet costs seconds; it is read when its first session begins.
 os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "10ms"
 
+# What a publication calls its commit.
+TITLE = "Publish it with hf_turkembed"
 _CARD = "---\nlicense: apache-2.0\nlanguage: tr\n---\n# Sürüm {version}\n"
 WAIT = 7
 _LIMIT = {"RateLimit": f'"api";r=0;t={WAIT}', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}
@@ -69,7 +71,7 @@ def publish(name: str, folder: Path, *, repo_type: str = "model", **settings: An
     """Publish a folder."""
     repo = HubRepo(repo_id=name, repo_type=repo_type)
     state = read_state(HfApi(), repo)
-    return push_folder(folder, plan_files(folder), repo, state, HubSettings(**settings), message="Publish")
+    return push_folder(folder, plan_files(folder), repo, state, HubSettings(**settings), subject="it")
 
 
 def digests(folder: Path, large: str = ".safetensors") -> dict[str, str]:
@@ -123,7 +125,7 @@ def strike(hub: Client, route: str, fault: dict[str, Any], *, update: bool, **se
     publish(name, new, tag="v2")
     assert remote(hub, name) == after
     commits = [commit.title for commit in hub.api.list_repo_commits(name)]
-    assert commits == ["Publish"] * (2 if update else 1) + ["initial commit"], f"{commits} ({error})"
+    assert commits == [TITLE] * (2 if update else 1) + ["initial commit"], f"{commits} ({error})"
     tags = {tag.name: tag.target_commit for tag in hub.api.list_repo_refs(name).tags}
     assert tags.keys() == ({"v1", "v2"} if update else {"v2"}) and tags["v2"] == hub.api.model_info(name).sha
     return Strike(error, struck, waits)

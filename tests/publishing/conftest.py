@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from score_samples import REPORT as FINDINGS
 from score_samples import make_comparison, make_score
 
@@ -16,7 +17,7 @@ from hf_turkembed.distillation.vectors import Shard, make_table, remove_checksum
 from hf_turkembed.publishing import render_card, stage_folder
 from hf_turkembed.record import Identity, Input, Observed, Provenance, as_plain
 from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
-from hf_turkembed.tokenizer import describe_tokenizer, read_tokenizer
+from hf_turkembed.tokenizer import describe_tokenizer, plot_fertility_change, read_tokenizer
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
 HARDWARE = {"machine": "x86_64", "system": "Linux", "cpus": 8, "memory_gib": 32.0, "accelerators": ["NVIDIA H200"]}
@@ -195,6 +196,7 @@ def write_run(root: Path, *, teacher: Input, teacher_role_for_tokenizer: Input) 
     )
     for folder in (clone, distill, root / "finetune-nli"):
         (folder / "config.json").write_text(json.dumps({"model_type": "gemma3_text"}), encoding="utf-8")
+        save_file({folder.name: np.zeros(1, dtype=np.float32)}, folder / "model.safetensors")
 
 
 @pytest.fixture
@@ -231,7 +233,7 @@ def scores_of():
     """Build the scores of a run: a teacher, the given folder, and made-up text."""
 
     def build(folder):
-        own = record.digest_path(folder)
+        own = record.digest_model(folder)
         made_up = ScoreDataset(name="{output_dir}/sandbox/sts/test.tsv", digest="3" * 64, synthetic=True)
         local = ScoreDataset(name="{data_root}/nli-tr/dev.jsonl", digest="4" * 64)
         return (
@@ -292,6 +294,7 @@ def write_tokenizer(folder: Path, gemma: Path) -> None:
     shutil.copyfile(gemma / "tokenizer_config.json", folder / "tokenizer_config.json")
     described = as_plain(describe_tokenizer(read_tokenizer(folder / "tokenizer.json"), {}, {}))
     write_report(folder, {**REPORT, "after": {**REPORT["after"], **described, "inflection": None}})
+    plot_fertility_change(REPORT["change"], folder / FIGURE_FILE)
     corpus = Input(role="corpus.dataset", kind="dataset", name="example/wikipedia", revision=DATASET_REVISION)
     recipe = {"source": TEACHER.name, "corpus": CORPUS, "vocab_size": described["vocab_size"], "new_tokens": 0}
     write_step(folder, "tokenizer", recipe, [replace(TEACHER, role="source"), corpus], {})
@@ -327,7 +330,7 @@ def step_outputs(gemma, tmp_path_factory):
 def staged_repos(step_outputs, tmp_path_factory):
     """Repos of each kind as they are published, by kind; to be copied before they are written to."""
     root, staged = tmp_path_factory.mktemp("staged"), {}
-    own = record.digest_path(step_outputs["model"])
+    own = record.digest_model(step_outputs["model"])
     for kind, folder in step_outputs.items():
         made_up = ScoreDataset(name="{output_dir}/sandbox/sts/test.tsv", digest="3" * 64, synthetic=True)
         scores = (

@@ -16,8 +16,9 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, Gemma3TextModel
 
 from hf_turkembed import record
-from hf_turkembed.publishing import cards, render_card
+from hf_turkembed.publishing import cards, render_card, stage_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
+from hf_turkembed.record import write_json
 from hf_turkembed.scores import ScoreDataset, ScoreReport
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -67,6 +68,17 @@ def test_header_holds_only_keys_that_the_hub_knows(hub_run, scores_of, name):
 def test_same_records_give_the_same_card(hub_run, scores_of, name):
     scores = scores_of(hub_run / name)
     assert render(hub_run / name, scores) == render(hub_run / name, scores)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_published_repo_gives_its_own_card_again_wherever_it_stands(hub_run, report_of, tmp_path, name):
+    given = {"repo_id": f"example/{name}", "license": "mit", "languages": ["tr"], "report": report_of(hub_run / name)}
+    card = render_card(hub_run / name, **given)
+    stage_folder(hub_run / name, tmp_path / "elsewhere" / name, card=card, report=given["report"])
+    assert render_card(tmp_path / "elsewhere" / name, **given) == card
+    if name == "distill":
+        write_json(tmp_path / "elsewhere" / name / "lineage.json", {"schema_version": 1, "records": []})
+        assert render_card(tmp_path / "elsewhere" / name, **given) != card
 
 
 def test_base_model_is_found_through_the_whole_chain(hub_run):
@@ -123,7 +135,7 @@ def test_folder_that_changed_after_scoring_counts_as_not_scored(hub_run, scores_
 
 
 def test_numpy_score_becomes_a_plain_number(hub_run):
-    own = make_score(model_digest=record.digest_path(hub_run / "distill"), value=np.float32(0.5))
+    own = make_score(model_digest=record.digest_model(hub_run / "distill"), value=np.float32(0.5))
     metric = header(render(hub_run / "distill", [own]))["model-index"][0]["results"][0]["metrics"][0]
     assert metric["value"] == 0.5
     assert metric["args"] == {"truncate_dim": 64}
@@ -343,7 +355,7 @@ def test_texts_of_the_records_stand_in_a_card_as_they_are(hub_run, name, text):
 
 def make_report(folder, text):
     """Build a report in which every text is the given one."""
-    own = record.digest_path(folder)
+    own = record.digest_model(folder)
     dataset = ScoreDataset(name=text, revision="2" * 40, config=text, split=text)
     shared = {"suite": text, "dataset": dataset, "metric": text, "prompt": text, "pooling": text, "precision": text}
     scores = (
@@ -356,12 +368,12 @@ def make_report(folder, text):
 
 
 def test_cell_that_holds_a_bar_stays_one_cell(hub_run):
-    own = make_score(model_digest=record.digest_path(hub_run / "distill"), suite="a|b")
+    own = make_score(model_digest=record.digest_model(hub_run / "distill"), suite="a|b")
     assert "| a\\|b |" in render(hub_run / "distill", [own])
 
 
 def test_model_scored_under_two_names_enters_model_index_once(hub_run):
-    own = make_score(model_digest=record.digest_path(hub_run / "distill"))
+    own = make_score(model_digest=record.digest_model(hub_run / "distill"))
     text = render(hub_run / "distill", [own, replace(own, model="distilled")])
     assert len(header(text)["model-index"][0]["results"][0]["metrics"]) == 1
     assert "**student (this model)**" in text

@@ -7,14 +7,16 @@ import pytest
 import yaml
 from huggingface_hub import metadata_load, metadata_save
 from safetensors.torch import load_file, save_file
-from score_samples import make_benchmark
+from score_samples import make_benchmark, make_score
 
 from hf_turkembed import record
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import render_card, stage_folder, verification, verify_folder
 from hf_turkembed.publishing.card_checks import check_card
 from hf_turkembed.record import digest_file, write_json
+from hf_turkembed.score_figure import plot_scores
 from hf_turkembed.scores import ScoreReport
+from hf_turkembed.tokenizer import plot_fertility_change
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +86,25 @@ def raise_a_score(folder):
     metadata_save(folder / "README.md", header)
 
 
+def own_column_of_another(folder):
+    """Mark the teacher's column as this model's own."""
+    edit_text(folder / "README.md", "**student (this model)**", "student")
+    edit_text(folder / "README.md", "| teacher |", "| **teacher (this model)** |")
+
+
+def drop_scores_section(folder):
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    before, _, after = text.partition("## Scores\n")
+    (folder / "README.md").write_text(before + after[after.index("\n## How it was made") + 1 :], encoding="utf-8")
+
+
+def reverse_header(folder):
+    """Write the keys of the header in another order."""
+    _, header, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    keys = dict(reversed(yaml.safe_load(header).items()))
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump(keys, sort_keys=False)}---\n{body}", encoding="utf-8")
+
+
 def add(folder, name, text=""):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
@@ -127,30 +148,51 @@ DAMAGE = {
         ("a header that is no YAML", "card header", lambda f: edit_text(f / "README.md", "license: ", "license: [")),
         ("a header that is a list", "card header", lambda f: edit_header(f, license=["mit"])),
         ("a picture that is not there", "card links", lambda f: (f / "scores.png").unlink()),
-        ("a link out of the repo", "card links", lambda f: add_text(f, "[x](../secret.txt)")),
-        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", "Hava bugün", "Hava dün")),
-        ("one more snippet", "card snippets", lambda f: add_text(f, '```python\nprint("x")\n```')),
+        ("another snippet", "card", lambda f: edit_text(f / "README.md", "Hava bugün", "Hava dün")),
+        ("one more snippet", "card", lambda f: add_text(f, '```python\nprint("x")\n```')),
         (
             "a raised score in a table",
-            "scores in the card",
+            "card",
             lambda f: edit_text(f / "README.md", "| 0.7812", "| 0.8812"),
         ),
         (
             "one more score",
-            "scores in the card",
+            "card",
             lambda f: edit_text(f / "README.md", "\n| sts-test", "\n| x |\n| sts-test"),
         ),
         (
             "a raised score of the teacher",
-            "scores in the card",
+            "card",
             lambda f: edit_text(f / "README.md", "reaches 0.8", "reaches 0.7"),
         ),
-        ("a raised profile", "scores in the card", lambda f: edit_text(f / "README.md", "| 0.7800 [", "| 0.8800 [")),
-        ("damaged scores", "scores in the card", lambda f: add(f, "scores.json", "{}")),
-        ("a raised score in the header", "scores as data", raise_a_score),
-        ("a raised score as a result", "scores as data", lambda f: edit_text(f / RESULTS, "0.75", "0.85")),
-        ("missing results", "scores as data", lambda f: (f / RESULTS).unlink()),
-        ("more results", "scores as data", lambda f: add(f, ".eval_results/mteb--sts.yaml", "[]")),
+        ("a raised profile", "card", lambda f: edit_text(f / "README.md", "| 0.7800 [", "| 0.8800 [")),
+        ("another pipeline", "card", lambda f: edit_header(f, pipeline_tag="text-generation")),
+        ("another library", "card", lambda f: edit_header(f, library_name="keras")),
+        ("another base", "card", lambda f: edit_header(f, base_model="acme/other")),
+        ("other metrics", "card", lambda f: edit_header(f, metrics=["accuracy"])),
+        ("other datasets", "card", lambda f: edit_header(f, datasets=["acme/none"])),
+        ("another column as its own", "card", own_column_of_another),
+        ("scores that are left out", "card", drop_scores_section),
+        ("praise", "card", lambda f: edit_text(f / "README.md", "A sentence encoder", "The best sentence encoder")),
+        ("another history", "card", lambda f: edit_text(f / "README.md", "| `distill` |", "| `pretrain` |")),
+        ("a section more", "card", lambda f: add_text(f, "## Awards\n\nMany.")),
+        (
+            "a release that was none",
+            "card",
+            lambda f: add_text(f, "## Released together with\n\n- [a/b](https://huggingface.co/c/d): the tokenizer"),
+        ),
+        ("a header in another order", "card", reverse_header),
+        (
+            "a figure of other numbers",
+            "figures",
+            lambda f: plot_scores(OTHER, f / "scores.png"),
+        ),
+        ("no figure", "figures", lambda f: (f / "matryoshka_profile.png").write_bytes(b"\x89PNG")),
+        ("damaged scores", "scores", lambda f: add(f, "scores.json", "{}")),
+        ("a raised score in the header", "card", raise_a_score),
+        ("a raised score as a result", "evaluation results", lambda f: edit_text(f / RESULTS, "0.75", "0.85")),
+        ("missing results", "evaluation results", lambda f: (f / RESULTS).unlink()),
+        ("more results", "evaluation results", lambda f: add(f, ".eval_results/mteb--sts.yaml", "[]")),
     ],
     "tokenizer": [
         ("weights", "files", lambda f: add(f, "modeling_more.py")),
@@ -158,7 +200,9 @@ DAMAGE = {
         ("another size in the report", "tokenizer report", lambda f: misreport(f, "vocab_size")),
         ("other dead tokens in the report", "tokenizer report", lambda f: misreport(f, "unreachable")),
         ("a report of another form", "tokenizer report", lambda f: misreport(f, None)),
-        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", "acme/tokenizer", "acme tokenizer")),
+        ("another snippet", "card", lambda f: edit_text(f / "README.md", "acme/tokenizer", "acme tokenizer")),
+        ("a figure of other numbers", "figures", lambda f: plot_fertility_change({"tr": 0.0}, f / "fertility.png")),
+        ("other measures", "card", lambda f: edit_text(f / "README.md", "| vocabulary size |", "| size |")),
         ("a key of nobody", "card header", lambda f: edit_header(f, tag=["x"])),
     ],
     "dataset": [
@@ -166,9 +210,16 @@ DAMAGE = {
         ("a lost shard", "digests", lambda f: (f / "data/tr/train-00001.parquet").unlink()),
         ("another shard", "digests", lambda f: flip_a_bit(f / "data/tr/train-00001.parquet")),
         ("a language as a flag", "card header", lambda f: edit_header(f, language=[False])),
-        ("another snippet", "card snippets", lambda f: edit_text(f / "README.md", '"tr", split', '"en", split')),
+        ("another snippet", "card", lambda f: edit_text(f / "README.md", '"tr", split', '"en", split')),
+        (
+            "other files of a config",
+            "card",
+            lambda f: edit_text(f / "README.md", "/tr/train-*", "/en/train-*"),
+        ),
+        ("other counts", "card", lambda f: edit_text(f / "README.md", "| tr | 12 |", "| tr | 12,000 |")),
     ],
 }
+OTHER = ScoreReport(scores=(make_score(),))
 RESULTS = ".eval_results/example--sts-tr.yaml"
 CASES = [pytest.param(kind, *case[1:], id=f"{kind}: {case[0]}") for kind, cases in DAMAGE.items() for case in cases]
 
@@ -207,12 +258,13 @@ def test_a_file_of_any_form_fails_checks_and_ends_nothing(repo, name, content):
 def test_every_check_has_damage_that_fails_it(repo):
     for kind, cases in DAMAGE.items():
         names = {check.name for check in verify_folder(repo(kind)).checks}
-        assert names == {case[1] for case in cases} | (names & {"card links"})
+        # That of the scores is there only where they cannot be read.
+        assert names == {case[1] for case in cases} - {"scores"} | (names & {"card links"})
 
 
 def test_snippets_that_load_another_repo_are_found(repo):
     assert (
-        "they load 'acme/tokenizer', but this is 'example/other'"
+        "its snippets load 'acme/tokenizer', but this is 'example/other'"
         in verify_folder(repo("tokenizer"), repo_id="example/other").describe_failures()
     )
 
@@ -240,12 +292,12 @@ def test_results_are_those_of_the_model_index_and_of_the_hub_alone(repo):
 
 
 def test_a_model_that_was_scored_under_no_name_of_its_own_shows_nothing(repo, step_outputs):
-    assert record.digest_path(step_outputs["model"]) in (repo("model") / "scores.json").read_text(encoding="utf-8")
+    assert record.digest_model(step_outputs["model"]) in (repo("model") / "scores.json").read_text(encoding="utf-8")
     assert not (repo("tokenizer") / "scores.png").exists()
 
 
 def test_scores_on_a_benchmark_stand_in_the_card_and_are_held_against_their_file(step_outputs, tmp_path):
-    own = record.digest_path(step_outputs["model"])
+    own = record.digest_model(step_outputs["model"])
     benchmark = make_benchmark()
     scores = [replace(s, model_digest=own if s.model == "student" else s.model_digest) for s in benchmark.scores]
     scores = [replace(s, model_digest="1" * 40) if s.model == "teacher" else s for s in scores]
@@ -259,6 +311,4 @@ def test_scores_on_a_benchmark_stand_in_the_card_and_are_held_against_their_file
     assert not (folder / "scores.png").exists()
     assert all(check.passed for check in check_card(folder, "model", "acme/model"))
     edit_text(folder / "README.md", "0.7812 (1 of 3)", "0.9812 (1 of 3)")
-    assert [check.name for check in check_card(folder, "model", "acme/model") if not check.passed] == [
-        "scores in the card"
-    ]
+    assert [check.name for check in check_card(folder, "model", "acme/model") if not check.passed] == ["card"]

@@ -74,7 +74,7 @@ def test_repo_id_that_is_not_org_and_name_is_refused(repo_id):
 
 def test_push_without_a_token_is_refused_before_the_network(no_token, tmp_path):
     with pytest.raises(PermissionError, match="needs an access token"):
-        hub.push_folder(tmp_path, (), REPO, HubState(), HubSettings(), message="Publish")
+        hub.push_folder(tmp_path, (), REPO, HubState(), HubSettings(), subject="it")
 
 
 def test_a_tag_and_a_pull_request_exclude_each_other():

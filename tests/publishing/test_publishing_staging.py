@@ -39,7 +39,7 @@ def test_staged_folder_holds_every_file_and_the_card_and_the_scores(folder, tmp_
 
 
 def test_the_profile_of_the_folder_is_drawn_and_that_of_other_models_is_not(folder, tmp_path):
-    own = replace(REPORT, scores=(make_score(model_digest=record.digest_path(folder)),))
+    own = replace(REPORT, scores=(make_score(model_digest=record.digest_model(folder)),))
     stage_folder(folder, tmp_path / "own", card="# card", report=own)
     assert (tmp_path / "own" / "matryoshka_profile.png").read_bytes()[:4] == b"\x89PNG"
     stage_folder(folder, tmp_path / "other", card="# card", report=REPORT)
@@ -213,7 +213,7 @@ def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
 def test_results_of_an_earlier_version_are_replaced(folder, tmp_path):
     (folder / ".eval_results").mkdir()
     (folder / ".eval_results" / "example--sts-tr.yaml").write_text("[]", encoding="utf-8")
-    own = record.digest_path(folder)
+    own = record.digest_model(folder)
     stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=(make_score(model_digest=own),)))
     found = (tmp_path / "staged" / ".eval_results" / "example--sts-tr.yaml").read_text(encoding="utf-8")
     assert "value: 0.78125" in found
@@ -221,7 +221,7 @@ def test_results_of_an_earlier_version_are_replaced(folder, tmp_path):
 
 
 def test_the_same_folder_and_scores_give_the_same_repo(folder, tmp_path):
-    report = ScoreReport(scores=(make_score(model_digest=record.digest_path(folder)),))
+    report = ScoreReport(scores=(make_score(model_digest=record.digest_model(folder)),))
     for name in ("one", "two"):
         stage_folder(folder, tmp_path / name, card="# card", report=report)
     assert record.digest_path(tmp_path / "one") == record.digest_path(tmp_path / "two")

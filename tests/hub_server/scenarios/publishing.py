@@ -1,7 +1,7 @@
 """Our publisher: one commit or none, nothing sent twice, nobody overwritten, whatever goes wrong at one request."""
 
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd, HfApi
 
 from hf_turkembed.publishing.hub import HubSettings, collect_repos, push_folder
 from hf_turkembed.publishing.hub_state import HubRepo, read_state
@@ -18,6 +18,7 @@ _ROUTES = [
     "/preupload/",
     "/validate-yaml",
     "/refs$",
+    "/commits/",
 ]
 _LARGE = {True: ["/xet-write-token/", "/cas/v1/xorbs/", "/cas/v1/shards"], False: ["/objects/batch", "/lfs/[^/]+$"]}
 
@@ -74,9 +75,43 @@ def somebody_elses_commit_stops_with_both_heads_named(hub: Client) -> None:
         theirs = hub.add(name, "theirs.txt", token="hf_colleague").oid
         (folder / "config.json").write_text("{}")
         with pytest.raises(ValueError, match=f"prepared on {state.head}, and the head is now {theirs}"):
-            push_folder(folder, plan_files(folder), repo, state, HubSettings(**settings), message="Publish")
+            push_folder(folder, plan_files(folder), repo, state, HubSettings(**settings), subject="it")
         assert "theirs.txt" in remote(hub, name)
         assert hub.api.model_info(name).sha == theirs and not list(hub.api.get_repo_discussions(name))
+
+
+def what_somebody_else_wrote_is_overwritten_only_by_who_names_it(hub: Client) -> None:
+    name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
+    publish(name, folder)
+    licence = hub.add(name, "LICENSE", token="hf_colleague").oid
+    before = remote(hub, name)
+    (folder / "config.json").write_text("{}")
+    for settings in ({}, {"tag": "v1"}):
+        with pytest.raises(ValueError, match=rf"commit {licence} .*such as `config\.json`.*`--onto {licence}`"):
+            publish(name, folder, **settings)
+    with pytest.raises(ValueError, match=f"at {'0' * 40}, but its head is {licence}"):
+        publish(name, folder, onto="0" * 40)
+    assert remote(hub, name) == before
+    assert "/discussions/1" in publish(name, folder, create_pr=True)
+    publish(name, folder, onto=licence)
+    # As the Hub names what it makes of a pull request that is merged.
+    hub.api.create_commit(
+        name,
+        [CommitOperationAdd("config.json", b"{ }"), CommitOperationAdd("more.json", b"{}")],
+        commit_message="Publish it with hf_turkembed (#1)",
+    )
+    publish(name, folder)
+    assert remote(hub, name) == digests(folder)
+    theirs = hub.add(name, "config.json", token="hf_colleague").oid
+    publish(name, folder, onto=theirs)
+    assert remote(hub, name) == digests(folder)
+
+
+def a_repo_that_was_made_by_hand_is_filled(hub: Client) -> None:
+    name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
+    hub.api.create_repo(name)
+    publish(name, folder)
+    assert remote(hub, name) == digests(folder)
 
 
 def somebody_elses_repo_of_the_same_name_is_left_alone(hub: Client) -> None:
@@ -86,7 +121,7 @@ def somebody_elses_repo_of_the_same_name_is_left_alone(hub: Client) -> None:
     hub.api.create_repo(name, token="hf_colleague")
     theirs = hub.add(name, "theirs.txt", token="hf_colleague").oid
     with pytest.raises(ValueError, match=r"has created .* and written 'theirs\.txt'"):
-        push_folder(folder, plan_files(folder), repo, state, HubSettings(), message="Publish")
+        push_folder(folder, plan_files(folder), repo, state, HubSettings(), subject="it")
     assert hub.api.model_info(name).sha == theirs
 
 

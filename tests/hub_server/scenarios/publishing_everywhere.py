@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub_server.client import Client
-from hub_server.publications import FAULTS, digests, publish, remote, strike, write_version
+from hub_server.publications import FAULTS, TITLE, digests, publish, remote, strike, write_version
 
 # All requests but those that xet sends at times of its own.
 _ANY = "^(?!/v1/telemetry)"
@@ -67,7 +67,7 @@ def a_publication_that_is_killed_is_finished_by_the_next(hub: Client) -> None:
         assert remote(hub, name) in ({}, digests(folder))
         publish(name, folder, tag="v1")
         assert remote(hub, name) == digests(folder)
-        assert [commit.title for commit in hub.api.list_repo_commits(name)] == ["Publish", "initial commit"]
+        assert [commit.title for commit in hub.api.list_repo_commits(name)] == [TITLE, "initial commit"]
         hub.survived += 1
 
 
