@@ -128,10 +128,19 @@ def test_scores_of_other_models_never_enter_model_index(hub_run, scores_of):
     assert "This model was not scored." in text
 
 
-def test_folder_that_changed_after_scoring_counts_as_not_scored(hub_run, scores_of):
+@pytest.mark.parametrize("name", ["model.safetensors", "2_Dense/model.safetensors", "tokenizer.json"])
+def test_model_whose_weights_or_tokens_changed_after_scoring_counts_as_not_scored(hub_run, scores_of, name):
     scores = scores_of(hub_run / "distill")
-    (hub_run / "distill" / "added.txt").write_text("new", encoding="utf-8")
+    (hub_run / "distill" / "2_Dense").mkdir()
+    (hub_run / "distill" / name).write_bytes(b"new")
     assert "This model was not scored." in render(hub_run / "distill", scores)
+
+
+def test_a_model_keeps_its_digest_when_files_come_beside_its_weights(hub_run):
+    before = record.digest_model(hub_run / "distill")
+    (hub_run / "distill" / "LICENSE").write_text("new", encoding="utf-8")
+    assert record.digest_model(hub_run / "distill") == before
+    assert record.digest_model(hub_run / "clone") != before
 
 
 def test_numpy_score_becomes_a_plain_number(hub_run):
