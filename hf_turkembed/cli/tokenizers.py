@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def tokenizer_report(
-    tokenizer: Annotated[str, typer.Argument(help="Folder, tokenizer.json, or ORG/NAME.")],
+    tokenizer: Annotated[str, typer.Argument(help="Folder, tokenizer.json, or ORG/NAME[@REVISION].")],
     text: Annotated[
         list[Path] | None,
         typer.Option(help="Text file, one line a text; repeatable. Named by its stem; parity needs an aligned en."),
@@ -63,19 +63,11 @@ def _load_tokenizer(name: str) -> "Tokenizer":
     """Load a fast tokenizer from a folder, a file, or the Hub."""
     from hf_turkembed.tokenizer import read_tokenizer
 
-    path = Path(name)
-    if path.is_dir():
-        path = path / "tokenizer.json"
-    if path.is_file():
-        return read_tokenizer(path)
-    from huggingface_hub import hf_hub_download
+    if Path(name).is_file():
+        return read_tokenizer(Path(name))
+    from hf_turkembed.publishing import fetch_folder
 
-    from hf_turkembed.publishing.hub import check_repo_id
-
-    try:
-        check_repo_id(name)
-    except ValueError as error:
-        raise FileNotFoundError(
-            f"{name!r} is neither a tokenizer.json, nor a folder with one, nor ORG/NAME."
-        ) from error
-    return read_tokenizer(Path(hf_hub_download(name, "tokenizer.json")))
+    path = fetch_folder(name, only="tokenizer.json") / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{name!r} holds no tokenizer.json; name a folder or a repo with a fast tokenizer.")
+    return read_tokenizer(path)

@@ -26,12 +26,13 @@ logger = logging.getLogger(__name__)
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
 
 
-def fetch_folder(repo: str) -> Path:
+def fetch_folder(repo: str, only: str | None = None) -> Path:
     """Return a local folder for a folder or a Hub repo, which is downloaded and compared with its digests.
 
     Args:
         repo: A folder, `ORG/NAME` for a model or tokenizer, or `datasets/ORG/NAME`; the latter two with `@REVISION`
             for another than the newest.
+        only: The one file of a repo that is wanted; None for all.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor a repo that the access token shows, or has no such revision.
@@ -50,7 +51,7 @@ def fetch_folder(repo: str) -> Path:
     found = HubRepo(repo_id=repo_id, repo_type="model" if repo_id == name else "dataset")
     with clear_errors(repo):
         try:
-            folder = retry(lambda: _download(found, revision or None), f"{found}: download")
+            folder = retry(lambda: _download(found, revision or None, only), f"{found}: download")
         except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError) as error:
             raise _explain(error, found, revision) from error
     check_download(found, folder)
@@ -95,10 +96,10 @@ def _is_what_git_names(path: Path, oid: str) -> bool:
     return oid == pointer_id or oid == git_id(path)
 
 
-def _download(repo: HubRepo, revision: str | None) -> Path:
+def _download(repo: HubRepo, revision: str | None, only: str | None) -> Path:
     """Download a repo; what kept the client from asking the Hub is raised as itself."""
     try:
-        return Path(snapshot_download(repo.repo_id, repo_type=repo.repo_type, revision=revision))
+        return Path(snapshot_download(repo.repo_id, repo_type=repo.repo_type, revision=revision, allow_patterns=only))
     except LocalEntryNotFoundError as error:
         if error.__cause__ is not None and may_pass(error.__cause__):
             raise error.__cause__ from None

@@ -3,7 +3,6 @@
 import argparse
 import importlib.abc
 import json
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -14,6 +13,11 @@ from typing import Any
 import numpy as np
 
 _PACKAGE = "hf_turkembed"
+# What Python tells its audit hooks before it names, calls or writes to another machine.
+_NETWORK_EVENTS = frozenset(
+    f"socket.{call}"
+    for call in ("connect", "getaddrinfo", "gethostbyaddr", "gethostbyname", "getnameinfo", "sendmsg", "sendto")
+)
 # Different lengths, so that a batch of them is padded; Turkish letters, suffixes and case; a few other scripts.
 SENTENCES = (
     "Evet.",
@@ -66,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != own_folder]
     if not options.with_package:
         sys.meta_path.insert(0, _PackageBlocker())
-    socket.socket.connect = _refuse_network  # type: ignore[assignment,method-assign]
+    sys.addaudithook(_refuse_network)
     results = _PROBES[options.kind](options)
     if options.snippets:
         results |= run_snippets(options)
@@ -75,9 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     np.savez(options.output, **results)
 
 
-def _refuse_network(connection: socket.socket, address: Any) -> None:
-    """Stand in for `connect`: what a folder needs to load has to be in the folder."""
-    raise ConnectionRefusedError(f"a loader tried to reach {address!r}; the probe runs with the network off.")
+def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what would reach a network: what a folder needs to load has to be in the folder."""
+    if event in _NETWORK_EVENTS:
+        # The connection, where there is one, is of no interest to a reader.
+        reached = [argument for argument in arguments if isinstance(argument, str | bytes | tuple)]
+        raise ConnectionRefusedError(f"a loader tried to reach {reached!r}; the probe runs with the network off.")
 
 
 def run_snippets(options: argparse.Namespace) -> dict[str, Any]:

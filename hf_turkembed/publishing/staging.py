@@ -1,5 +1,6 @@
 """A step's folder as it would stand in its repo: complete, with its card, and with nothing that must not leave."""
 
+import codecs
 import logging
 import os
 import re
@@ -8,6 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from huggingface_hub import ModelCard, get_token
 
 from hf_turkembed import profile_figure, score_figure, score_tables
@@ -30,13 +33,17 @@ _FORBIDDEN_SUFFIXES = frozenset(
 )
 # What training leaves beside a model.
 _FORBIDDEN_NAMES = re.compile(
-    r"(optimizer|scheduler|scaler|rng_state|random_states|trainer_state|training_args)([._-].*)?"
+    r"checkpoint-\d+|(optimizer|scheduler|scaler|rng_state|random_states|trainer_state|training_args)([._-].*)?",
+    re.IGNORECASE,
 )
 # Files that nothing rewrites in place, so that a hard link is safe; they are the large ones.
 _LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
-_TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
+# A licence or a notice has no suffix.
+_TEXT_SUFFIXES = frozenset({"", ".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
 # The one hidden folder that the Hub reads.
 _EVAL_RESULTS = re.compile(r"\.eval_results(/[^/.][^/]*\.yaml)?$")
+# Bytes; the format of safetensors allows no longer header.
+_LONGEST_HEADER = 100_000_000
 # What access tokens and private keys look like: of the Hub, GitHub, Amazon, OpenAI, and in PEM.
 _TOKEN = (
     r"hf_(?:oauth_|jwt_)?[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|AKIA[0-9A-Z]{16}"
@@ -150,7 +157,7 @@ def restore_model_code(folder: Path) -> None:
 
 
 def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
-    """Look through all text files for paths of this machine and for access tokens.
+    """Look through all text, that which large files hold beside their numbers as well, for paths and access tokens.
 
     Args:
         folder: A staged folder.
@@ -163,10 +170,7 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
     own = get_token()
     secret = re.compile(_TOKEN if own is None else f"{_TOKEN}|{re.escape(own)}")
     for name in list_files(folder):
-        # A licence or a notice has no suffix.
-        if Path(name).suffix not in (*_TEXT_SUFFIXES, ""):
-            continue
-        text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        text = _read_text(folder / name)
         for pattern in patterns if Path(name).name in _VOCABULARIES else [*patterns, _FOREIGN_PATH]:
             if found := pattern.search(text):
                 raise ValueError(
@@ -178,6 +182,28 @@ def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
                 f"`{name}`, line {_line_of(text, found)}, holds what looks like an access token or a private "
                 "key; nothing was published. Remove it, and revoke it."
             )
+
+
+def _read_text(path: Path) -> str:
+    """Return the text of a file, what the formats of large files keep beside numbers; nothing for other files."""
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            return stream.read(min(length, _LONGEST_HEADER)).decode("utf-8", "replace")
+    if suffix == ".parquet":
+        try:
+            kept = pq.read_metadata(path).metadata or {}
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"{path.name} is no whole Parquet file ({error}); run the step that wrote it again."
+            ) from error
+        return "\n".join(part.decode("utf-8", "replace") for item in kept.items() for part in item)
+    if suffix not in _TEXT_SUFFIXES:
+        return ""
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    return content.decode(encoding, "replace")
 
 
 def _refusal(path: Path, name: str, root: Path) -> str | None:
@@ -192,9 +218,9 @@ def _refusal(path: Path, name: str, root: Path) -> str | None:
         return "is a broken link"
     if path.is_symlink() and path.is_dir():
         return "is a link to a folder"
-    if path.suffix in _FORBIDDEN_SUFFIXES:
+    if path.suffix.lower() in _FORBIDDEN_SUFFIXES:
         return "may run code when it is loaded, where safetensors would not"
-    if _FORBIDDEN_NAMES.fullmatch(path.name):
+    if any(map(_FORBIDDEN_NAMES.fullmatch, name.split("/"))):
         return "is a state of training, not part of a model"
     return None
 

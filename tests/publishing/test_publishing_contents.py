@@ -118,6 +118,7 @@ DAMAGE = {
         ("a pickle", "files", lambda f: add(f, "pytorch_model.bin")),
         ("a state of training", "files", lambda f: add(f, "optimizer.json")),
         ("a table", "files", lambda f: add(f, "data/train.csv")),
+        ("a licence that is a link", "files", lambda f: (f / "LICENSE").symlink_to("/etc/hostname")),
         ("a flipped bit", "digests", lambda f: flip_a_bit(f / "model.safetensors")),
         ("a flipped bit in a head", "digests", lambda f: flip_a_bit(f / "2_Dense/model.safetensors")),
         ("another tokenizer", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),

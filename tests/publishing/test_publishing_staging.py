@@ -5,7 +5,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 from score_samples import REPORT, make_score
 
 from hf_turkembed import record
@@ -69,7 +73,11 @@ def test_card_replaces_the_readme_of_the_folder(folder, tmp_path):
         ("adapter.pth", "may run code"),
         ("embeddings.npz", "may run code"),
         ("model.h5", "may run code"),
+        ("STATE.PKL", "may run code"),
+        ("model.Pt", "may run code"),
         ("optimizer.safetensors", "state of training"),
+        ("Optimizer.safetensors", "state of training"),
+        ("checkpoint-10/model.safetensors", "state of training"),
         ("scheduler.json", "state of training"),
         ("rng_state_0.json", "state of training"),
         ("trainer_state.json", "state of training"),
@@ -151,6 +159,27 @@ def test_secrets_of_other_services_and_keys_are_found_too(folder, tmp_path, name
     with pytest.raises(ValueError, match=f"`{name}`, line 2, holds what looks like an access token") as caught:
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert secret not in str(caught.value)
+
+
+TOKEN = "hf_" + "a1B2" * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("notes.txt", lambda path: path.write_text(f"token={TOKEN}", encoding="utf-16")),
+        ("NOTES.TXT", lambda path: path.write_text(f"token={TOKEN}", encoding="utf-8")),
+        ("more.safetensors", lambda path: save_file({"w": np.zeros(1)}, path, {"note": TOKEN})),
+        (
+            "more.parquet",
+            lambda path: pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"n": TOKEN}), path),
+        ),
+    ],
+)
+def test_a_token_is_found_in_whatever_holds_text(folder, tmp_path, name, write):
+    write(folder / name)
+    with pytest.raises(ValueError, match=f"`{name}`, line 1, holds what looks like an access token"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 @pytest.mark.parametrize("path", ["/mnt/users/ali/secret", "/home/someone/models/base", "C:\\Users\\ali\\base"])

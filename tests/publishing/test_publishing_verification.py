@@ -126,9 +126,18 @@ def test_tokenizer_that_does_not_load_fails_with_the_reason(repo):
 
 
 @pytest.mark.slow
-def test_a_snippet_that_reaches_for_a_network_fails(repo, tmp_path):
+@pytest.mark.parametrize(
+    "reach",
+    [
+        "socket.create_connection(('127.0.0.1', 9))",
+        "socket.socket().connect_ex(('127.0.0.1', 9))",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
+        "socket.getaddrinfo('huggingface.co', 443)",
+    ],
+)
+def test_a_snippet_that_reaches_for_a_network_fails(repo, tmp_path, reach):
     snippets = tmp_path / "snippets.json"
-    code = "import socket\nsocket.create_connection(('127.0.0.1', 9))\n"
+    code = f"import socket\n{reach}\n"
     snippets.write_text(json.dumps({"1": code}), encoding="utf-8")
     command = [loader_probe.__file__, "tokenizer", repo("tokenizer"), tmp_path / "out.npz", "--snippets", snippets]
     ended = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
