@@ -97,7 +97,7 @@ def list_names(folder: Path) -> list[str]:
 def _wrong_names(folder: Path, kind: RepoKind) -> Iterator[str]:
     """Name files that no repo of this kind holds, and links to what is not in it."""
     # A download is links into the cache.
-    roots = [folder.resolve(), folder.resolve().parents[1] / "blobs"]
+    roots = [folder.resolve(), folder.resolve().parent.parent / "blobs"]
     for name in list_names(folder):
         if not any((folder / name).resolve().is_relative_to(root) for root in roots):
             yield f"`{name}` is a link that leads out of the repo; remove it"
