@@ -259,10 +259,9 @@ def read_chain(folder: Path) -> list[Provenance]:
         FileNotFoundError: If `folder` itself has no record.
         ValueError: If a record that could belong to the chain is damaged.
     """
-    run = folder.resolve().parent
     known: dict[str, Provenance] = {}
     damaged: list[str] = []
-    for path in (*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")):
+    for path in _records_near(folder):
         try:
             found = read_provenance(path.parent)
             known[found.identity.digest] = found
@@ -276,6 +275,30 @@ def read_chain(folder: Path) -> list[Provenance]:
             elif source.record is not None and source.record not in known and damaged:
                 raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
     return chain
+
+
+def find_output(folder: Path, link: str) -> Path | None:
+    """Return the output folder of the step of a chain whose identity has the digest `link`, or None.
+
+    Args:
+        folder: Output folder of a step; it is looked for where `read_chain` looks.
+        link: `Input.record`.
+    """
+    for path in _records_near(folder):
+        try:
+            if read_provenance(path.parent).identity.digest == link:
+                return path.parent
+        except ValueError:
+            continue
+    return None
+
+
+def _records_near(folder: Path) -> list[Path]:
+    """List the records beside a folder and beside its parent; a part of a step's output lies where the whole does."""
+    run = folder.resolve().parent
+    if (run / PROVENANCE_FILE).is_file():
+        run = run.parent
+    return [*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")]
 
 
 def _canonical_json(value: Any) -> str:

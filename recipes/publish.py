@@ -28,6 +28,7 @@ def main() -> None:
             report=read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE),
             target=settings if config.target == "hub" else Path(config.outbox),
             collection=config.collection,
+            base_models={repo.repo_id: repo.base_model for repo in config.repos.values() if repo.base_model},
         )
         for result in release.repos:
             write_json(step.partial / f"{result.repo_id.replace('/', '--')}.json", as_plain(result))

@@ -31,6 +31,9 @@ Languages = Annotated[
     list[str] | None, typer.Option("--language", help="ISO 639 code; repeatable. Default: those of the records.")
 ]
 Scores = Annotated[Path | None, typer.Option(help="Folder of the score step, which holds scores.json.")]
+BaseModelId = Annotated[
+    str | None, typer.Option("--base-model", help="Of an adapter: name of the model it is loaded onto, ORG/NAME.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.", callback=_set_quiet)]
 Verbose = Annotated[

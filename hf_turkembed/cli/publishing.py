@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hf_turkembed.cli.parameters import Folder, Json, Languages, License, Quiet, RepoId, Scores, Verbose
+from hf_turkembed.cli.parameters import BaseModelId, Folder, Json, Languages, License, Quiet, RepoId, Scores, Verbose
 from hf_turkembed.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def publish(
         Literal["auto", "manual"] | None, typer.Option(help="Give files to whoever asks, or whom the owner lets in.")
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Name of the release, a tag on the Hub that is never moved.")] = None,
+    base_model: BaseModelId = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but the last step.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -54,6 +55,7 @@ def publish(
         languages=language or (),
         report=_read_report(scores),
         target=settings if to_hub else outbox or Path("outbox"),
+        base_model=base_model,
         dry_run=dry_run,
     )
     if as_json:
@@ -74,6 +76,7 @@ def card(
     license: License = None,
     language: Languages = None,
     scores: Scores = None,
+    base_model: BaseModelId = None,
     verbose: Verbose = False,
 ) -> None:
     """Print the card of a step's folder."""
@@ -82,7 +85,14 @@ def card(
 
     repo_id = repo_id or f"ORG/{folder.resolve().name}"
     check_repo_id(repo_id)
-    text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), report=_read_report(scores))
+    text = render_card(
+        folder,
+        repo_id=repo_id,
+        license=license,
+        languages=language or (),
+        report=_read_report(scores),
+        base_model=base_model,
+    )
     typer.echo(text, nl=False)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 from huggingface_hub import metadata_load
 
+from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape
-from hf_turkembed.publishing import card_metadata
+from hf_turkembed.publishing import adapters, card_metadata, lineage
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE, dump_yaml
 from hf_turkembed.publishing.cards import choose_example_width, render_scores, render_use
 from hf_turkembed.publishing.comparisons import Check, check_faults
@@ -70,10 +71,11 @@ def read_snippets(folder: Path) -> tuple[str, list[str]]:
         ValueError: If none of them loads a repo.
     """
     found = _SNIPPET.findall((folder / CARD_FILE).read_text(encoding="utf-8"))
-    named = _REPO_ID.search("".join(found))
-    if named is None:
+    # An adapter is loaded onto another repo.
+    named = [name for name in _REPO_ID.findall("".join(found)) if name != adapters.read_base(folder)]
+    if not named:
         raise ValueError(f"{CARD_FILE} has no snippet that loads the repo; publish again.")
-    return named[1], found
+    return named[0], found
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -116,6 +118,9 @@ def _wrong_snippets(text: str, folder: Path, kind: RepoKind, repo_id: str | None
             # That is another check's matter.
             return
         values["example_width"] = choose_example_width(sorted(widths, reverse=True))
+    if kind == "adapter":
+        widths = lineage.trained_widths(records.read_provenance(folder))
+        values |= {"base_model": adapters.read_base(folder), "example_width": choose_example_width(widths)}
     if kind == "dataset":
         configs = sorted({path.parent.name for path in folder.glob("data/*/*.parquet")})
         values["example_config"] = card_metadata.default_config(configs)

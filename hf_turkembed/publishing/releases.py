@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from hf_turkembed import record as records
 from hf_turkembed.publishing import hub, lineage
@@ -41,6 +42,7 @@ def publish_release(
     report: ScoreReport,
     target: Path | HubSettings,
     collection: str | None = None,
+    base_models: Mapping[str, str] = MappingProxyType({}),
 ) -> Release:
     """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
 
@@ -54,6 +56,7 @@ def publish_release(
         report: Scores of the run.
         target: Root of the local outbox, or how to write to the Hub.
         collection: Title of a collection on the Hub that holds the repos; the outbox has none.
+        base_models: Of adapters, by their `org/name`: as for `publish_folder`.
 
     Returns:
         What was published, in the same order.
@@ -79,6 +82,7 @@ def publish_release(
                 languages=languages,
                 report=report,
                 target=target,
+                base_model=base_models.get(repo_id),
                 related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
             )
             for repo_id, folder in folders.items()
@@ -101,13 +105,13 @@ def format_related(roles: Mapping[HubRepo, str]) -> str:
 
 def _repo_of(repo_id: str, folder: Path) -> HubRepo:
     """Return the repo that a folder becomes."""
-    kind = lineage.kind_of_step(records.read_provenance(folder).identity.step)
-    return HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(kind))
+    return HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(lineage.kind_of_output(folder)))
 
 
 def _role(folder: Path) -> str:
     """Say what a folder is within its release."""
     record = records.read_provenance(folder)
     if record.identity.step == "finetune":
-        return f"fine-tuned, stage `{lineage.stage_name(record)}`"
+        stage = f"stage `{lineage.stage_name(record)}`"
+        return f"the adapter of {stage}" if lineage.kind_of_output(folder) == "adapter" else f"fine-tuned, {stage}"
     return _ROLES[record.identity.step]

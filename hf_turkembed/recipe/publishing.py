@@ -13,6 +13,8 @@ class RepoConfig:
 
     folder: ModelSource
     repo_id: str
+    # Of an adapter that was trained on a local folder: name under which that model is published.
+    base_model: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
