@@ -49,15 +49,24 @@ def list_tensors(folder: Path) -> dict[str, StoredTensor]:
         FileNotFoundError: If there is no checkpoint in safetensors, or one of its files is missing.
         ValueError: If a file is damaged, or a tensor is of a type that encoders are not stored in, such as float8.
     """
+    return {name: stored for file in _checkpoint_files(folder) for name, stored in list_file(file).items()}
+
+
+def list_file(file: Path) -> dict[str, StoredTensor]:
+    """List the tensors of one file by name.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: See `list_tensors`.
+    """
     tensors: dict[str, StoredTensor] = {}
-    for file in _checkpoint_files(folder):
-        with _opened(file) as stream:
-            for name in stream.keys():
-                stored = stream.get_slice(name)
-                dtype = stored.get_dtype()
-                if dtype not in _BYTES:
-                    raise ValueError(f"{file}: `{name}` is stored as {dtype}; convert it to float32 or bfloat16.")
-                tensors[name] = StoredTensor(file=file, name=name, dtype=dtype, shape=tuple(stored.get_shape()))
+    with _opened(file) as stream:
+        for name in stream.keys():
+            stored = stream.get_slice(name)
+            dtype = stored.get_dtype()
+            if dtype not in _BYTES:
+                raise ValueError(f"{file}: `{name}` is stored as {dtype}; convert it to float32 or bfloat16.")
+            tensors[name] = StoredTensor(file=file, name=name, dtype=dtype, shape=tuple(stored.get_shape()))
     return tensors
 
 

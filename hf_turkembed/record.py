@@ -303,6 +303,22 @@ def write_lineage(folder: Path, chain: Sequence[Provenance]) -> None:
     write_json(folder / LINEAGE_FILE, {"schema_version": SCHEMA_VERSION, "records": chain[1:]})
 
 
+def find_output(folder: Path, link: str) -> Path | None:
+    """Return the output folder of the step of a chain whose identity has the digest `link`, or None.
+
+    Args:
+        folder: Output folder of a step; it is looked for where `read_chain` looks.
+        link: `Input.record`.
+    """
+    for path in _records_near(folder):
+        try:
+            if read_provenance(path.parent).identity.digest == link:
+                return path.parent
+        except ValueError:
+            continue
+    return None
+
+
 def _read_lineage(folder: Path) -> dict[str, Provenance]:
     """Read the records that a published repo holds, by the digest of their identity."""
     path = folder / LINEAGE_FILE
@@ -315,10 +331,9 @@ def _read_lineage(folder: Path) -> dict[str, Provenance]:
 
 def _read_records_around(folder: Path) -> tuple[dict[str, Provenance], list[str]]:
     """Read the records of the folders around one, by the digest of their identity; and what is wrong with others."""
-    run = folder.resolve().parent
     known: dict[str, Provenance] = {}
     damaged: list[str] = []
-    for path in (*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")):
+    for path in _records_near(folder):
         try:
             found = read_provenance(path.parent)
             known[found.identity.digest] = found
@@ -338,6 +353,14 @@ def _digest_listing(folder: Path, files: Iterable[Path]) -> str:
     for file in files:
         listing.update(f"{digest_file(file)}  {file.relative_to(folder).as_posix()}\n".encode())
     return listing.hexdigest()
+
+
+def _records_near(folder: Path) -> list[Path]:
+    """List the records beside a folder and beside its parent; a part of a step's output lies where the whole does."""
+    run = folder.resolve().parent
+    if (run / PROVENANCE_FILE).is_file():
+        run = run.parent
+    return [*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")]
 
 
 def _canonical_json(value: Any) -> str:

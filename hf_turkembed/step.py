@@ -131,7 +131,12 @@ def open_step(
 
 
 def finish_step(
-    step: Step, *, counts: Mapping[str, Any], num_processes: int = 1, outputs: tuple[str, ...] = ()
+    step: Step,
+    *,
+    counts: Mapping[str, Any],
+    num_processes: int = 1,
+    outputs: tuple[str, ...] = (),
+    parts: tuple[str, ...] = (),
 ) -> None:
     """Write the record of a finished step and give its folder the final name.
 
@@ -140,6 +145,7 @@ def finish_step(
         counts: Numbers the step counted, for `Observed.counts`.
         num_processes: Size of the process group that ran it.
         outputs: Names of files whose digests the record holds, besides weights and tokenizer.
+        parts: Names of folders that can be published by themselves; each gets the record with its own outputs alone.
 
     Raises:
         ValueError: If a number in `counts` is not finite.
@@ -160,6 +166,14 @@ def finish_step(
         cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
     )
     record.write_provenance(step.partial, Provenance(identity=step.identity, observed=observed))
+    for part in parts:
+        own = {
+            name.removeprefix(f"{part}/"): value
+            for name, value in observed.outputs.items()
+            if name.startswith(f"{part}/")
+        }
+        part_observed = replace(observed, outputs=own)
+        record.write_provenance(step.partial / part, Provenance(identity=step.identity, observed=part_observed))
     os.replace(step.partial, step.output)
     step.progress.unlink()
     logger.info("%s: done in %.1f s, written to %s", step.name, seconds, step.output)

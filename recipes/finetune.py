@@ -64,12 +64,15 @@ def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelera
         # Every process writes a part of the trainer's last checkpoint.
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
+            counts = asdict(report) | {"shared_texts": shared, "hard_negatives": mined}
+            parts: tuple[str, ...] = ()
             if stage.lora is not None:
-                model = merge(model, load_base(base, config, accelerator), step, tasks)
+                merged = load_base(base, config, accelerator)
+                counts["merged_off_by"] = merge(model, merged, step, tasks)
+                model, parts = merged, (ADAPTER_FOLDER,)
             save_model(model, step.partial, stage.matryoshka_dims, base)
             remove_checkpoints(step.partial)
-            counts = asdict(report) | {"shared_texts": shared, "hard_negatives": mined}
-            steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes)
+            steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes, parts=parts)
         accelerator.wait_for_everyone()
 
 
@@ -114,13 +117,14 @@ def mine(
     return given, found
 
 
-def merge(trained: Any, base: Any, step: steps.Step, tasks: Mapping[str, Task]) -> Any:
-    """Write the adapter beside the model, and return the model with the adapter in its weights."""
+def merge(trained: Any, base: Any, step: steps.Step, tasks: Mapping[str, Task]) -> float:
+    """Write the adapter beside the model and merge it into the weights of the base; return by how much they differ."""
     columns = [column for task in tasks.values() for column in task.rows.values() if isinstance(column[0], str)]
     texts = [text for column in columns for text in column[:_COMPARED_TEXTS]]
-    name = step.identity.input("base_model").name
-    merge_adapter(trained, base, step.partial / ADAPTER_FOLDER, base_name=name, texts=texts)
-    return base
+    source = step.identity.input("base_model")
+    # Where the base will be published is not known yet; its last name says which it was.
+    name = source.name if source.revision is not None else Path(source.name).name
+    return merge_adapter(trained, base, step.partial / ADAPTER_FOLDER, base_name=name, texts=texts)
 
 
 if __name__ == "__main__":

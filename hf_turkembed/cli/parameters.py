@@ -32,6 +32,9 @@ Languages = Annotated[
 ]
 Scores = Annotated[Path | None, typer.Option(help="Folder of the score step, which holds scores.json.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but the last step.")]
+BaseModelId = Annotated[
+    str | None, typer.Option("--base-model", help="Of an adapter: name of the model it is loaded onto, ORG/NAME.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.", callback=_set_quiet)]
 Verbose = Annotated[

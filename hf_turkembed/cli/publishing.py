@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hf_turkembed.cli.parameters import DryRun, Folder, Json, Languages, License, Quiet, RepoId, Scores, Verbose
+from hf_turkembed.cli.parameters import (
+    BaseModelId,
+    DryRun,
+    Folder,
+    Json,
+    Languages,
+    License,
+    Quiet,
+    RepoId,
+    Scores,
+    Verbose,
+)
 from hf_turkembed.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -30,6 +41,7 @@ def publish(
     onto: Annotated[
         str | None, typer.Option(help="Commit by somebody else that may be overwritten, if it is the head.")
     ] = None,
+    base_model: BaseModelId = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -58,6 +70,7 @@ def publish(
         languages=language or (),
         report=_read_report(scores),
         target=settings if to_hub else outbox or Path("outbox"),
+        base_model=base_model,
         dry_run=dry_run,
     )
     if as_json:
@@ -107,6 +120,7 @@ def card(
     license: License = None,
     language: Languages = None,
     scores: Scores = None,
+    base_model: BaseModelId = None,
     verbose: Verbose = False,
 ) -> None:
     """Print the card of a step's folder."""
@@ -115,7 +129,14 @@ def card(
 
     repo_id = repo_id or f"ORG/{folder.resolve().name}"
     check_repo_id(repo_id)
-    text = render_card(folder, repo_id=repo_id, license=license, languages=language or (), report=_read_report(scores))
+    text = render_card(
+        folder,
+        repo_id=repo_id,
+        license=license,
+        languages=language or (),
+        report=_read_report(scores),
+        base_model=base_model,
+    )
     typer.echo(text, nl=False)
 
 

@@ -11,6 +11,9 @@ from hf_turkembed.cli.printing import print_json
 
 def verify(
     repo: Annotated[str, typer.Argument(help="Folder, [datasets/]ORG/NAME[@REVISION].", metavar="REPO|DIR")],
+    base_model: Annotated[
+        str | None, typer.Option(help="Of an adapter: the model it is loaded onto.", metavar="REPO|DIR")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -19,7 +22,8 @@ def verify(
     from hf_turkembed.publishing import fetch_folder, verify_folder
 
     repo_id = None if Path(repo).is_dir() else repo.partition("@")[0].removeprefix("datasets/")
-    verification = verify_folder(fetch_folder(repo), repo_id=repo_id)
+    base = None if base_model is None else fetch_folder(base_model)
+    verification = verify_folder(fetch_folder(repo), repo_id=repo_id, base=base)
     if as_json:
         print_json(verification.as_json())
     else:

@@ -62,7 +62,7 @@ def add_adapter(
 
 def merge_adapter(
     trained: "SentenceTransformer", base: "SentenceTransformer", folder: Path, *, base_name: str, texts: Sequence[str]
-) -> None:
+) -> float:
     """Write a trained adapter to a folder of its own, and merge it into the base.
 
     Args:
@@ -71,6 +71,9 @@ def merge_adapter(
         folder: New folder for the adapter, in peft's layout.
         base_name: Name of the base as it is recorded: a Hub id, or a name without a path.
         texts: On these the two must agree.
+
+    Returns:
+        By how much a number of their embeddings differs at most.
 
     Raises:
         ValueError: If they do not.
@@ -94,6 +97,7 @@ def merge_adapter(
             f"merged into the weights the adapter gives embeddings that are {apart:.1e} apart from those beside them, "
             f"expected at most {_MOST_APART}; train in float32."
         )
+    return apart
 
 
 def _name_base(folder: Path, base_name: str) -> None:

@@ -12,6 +12,7 @@ from hf_turkembed import record as records
 from hf_turkembed import tokenizer_tables
 from hf_turkembed.figure_files import is_drawn_from
 from hf_turkembed.profile_figure import PROFILE_FIGURE
+from hf_turkembed.publishing import adapters
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.comparisons import Check, check_faults
@@ -61,8 +62,8 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
     except ValueError as error:
         return [*checks, Check(name="scores", passed=False, detail=str(error))]
     if header:
-        checks.append(check_faults("card", _wrong_card(text, header, folder, repo_id, report)))
-    if kind != "dataset":
+        checks.append(check_faults("card", _wrong_card(text, header, folder, kind, repo_id, report)))
+    if kind in ("model", "tokenizer"):
         checks.append(check_faults("figures", _wrong_figures(folder, kind, report)))
     if kind == "model":
         checks.append(check_faults("evaluation results", _wrong_results(folder, report)))
@@ -82,10 +83,11 @@ def read_snippets(folder: Path) -> tuple[str, list[str]]:
         ValueError: If none of them loads a repo.
     """
     found = _SNIPPET.findall((folder / CARD_FILE).read_text(encoding="utf-8"))
-    named = _REPO_ID.search("".join(found))
-    if named is None:
+    # An adapter is loaded onto another repo.
+    named = [name for name in _REPO_ID.findall("".join(found)) if name != adapters.read_base(folder)]
+    if not named:
         raise ValueError(f"{CARD_FILE} has no snippet that loads the repo; publish again.")
-    return named[1], found
+    return named[0], found
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -116,7 +118,7 @@ def _wrong_links(text: str, folder: Path) -> Iterator[str]:
 
 
 def _wrong_card(
-    text: str, header: dict[str, Any], folder: Path, repo_id: str | None, report: ScoreReport
+    text: str, header: dict[str, Any], folder: Path, kind: RepoKind, repo_id: str | None, report: ScoreReport
 ) -> Iterator[str]:
     """Say where a card is not what the records and scores of its repo give."""
     named, _ = read_snippets(folder)
@@ -128,6 +130,7 @@ def _wrong_card(
         license=header.get("license"),
         languages=header.get("language", []),
         report=report,
+        base_model=adapters.read_base(folder) if kind == "adapter" else None,
     )
     own, related = cut_related(text)
     if own != expected:

@@ -94,6 +94,31 @@ def model_index(name: str, own_scores: Sequence[Score]) -> list[dict[str, Any]]:
     return index
 
 
+def adapter_metadata(
+    chain: Sequence[Provenance], *, base_model: str, license: str | None, languages: Sequence[str]
+) -> str:
+    """Return the header of the card of a repo that holds an adapter only, as YAML.
+
+    Args:
+        chain: Records behind the adapter, nearest first.
+        base_model: Hub id of the model that it is loaded onto.
+        license: Hub licence id, or None for none.
+        languages: ISO 639 codes.
+    """
+    return _to_yaml(
+        ModelCardData(
+            language=list(languages) or None,
+            license=license,
+            library_name="peft",
+            pipeline_tag="sentence-similarity",
+            tags=["lora", "sentence-transformers", "feature-extraction", "matryoshka", "hf_turkembed"],
+            base_model=base_model,
+            base_model_relation="adapter",
+            datasets=lineage.find_datasets(chain) or None,
+        )
+    )
+
+
 def tokenizer_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
     """Return the header of the card of a repo that holds a tokenizer only, as YAML."""
     source = chain[0].identity.input("source")

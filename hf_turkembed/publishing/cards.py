@@ -13,7 +13,7 @@ from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_table
 from hf_turkembed.profile_figure import PROFILE_FIGURE
-from hf_turkembed.publishing import card_metadata, history, licences, lineage
+from hf_turkembed.publishing import adapters, card_metadata, history, licences, lineage
 from hf_turkembed.publishing.hub import check_repo_id
 from hf_turkembed.record import Provenance
 from hf_turkembed.score_figure import SCORES_FIGURE
@@ -24,7 +24,13 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
 
 
 def render_card(
-    folder: Path, *, repo_id: str, license: str | None, languages: Sequence[str], report: ScoreReport
+    folder: Path,
+    *,
+    repo_id: str,
+    license: str | None,
+    languages: Sequence[str],
+    report: ScoreReport,
+    base_model: str | None = None,
 ) -> str:
     """Render the README.md of a folder that a step wrote.
 
@@ -35,6 +41,7 @@ def render_card(
         languages: ISO 639 codes; none for those of the corpus in the records.
         report: Scores of the run, or an empty report. The ones whose `model_digest` is that of `folder`, see
             `record.digest_model`, are this model's own, the others stand beside them.
+        base_model: Of an adapter: see `adapters.choose_base`.
 
     Returns:
         The card; the same arguments and records give the same text.
@@ -47,7 +54,7 @@ def render_card(
     """
     check_repo_id(repo_id)
     chain = records.read_chain(folder)
-    kind = lineage.kind_of_step(chain[0].identity.step)
+    kind = lineage.kind_of_output(folder)
     license = licences.choose_licence(license, chain)
     for language in languages:
         if not _LANGUAGE.fullmatch(language):
@@ -70,6 +77,8 @@ def render_card(
     }
     if kind == "model":
         values = _model_values(folder, chain, repo_id, license, languages, report)
+    elif kind == "adapter":
+        values = _adapter_values(chain, adapters.choose_base(chain, base_model), license, languages)
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.tokenizer_limits(chain), **_tokenizer_values(folder, chain)}
@@ -112,6 +121,22 @@ def _model_values(
         "refuses_float16": read_json(folder / "config.json").get("model_type") == "gemma3_text",
         **_score_values(report, digest),
         "limits": limits,
+    }
+
+
+def _adapter_values(
+    chain: Sequence[Provenance], base_model: str, license: str | None, languages: Sequence[str]
+) -> dict[str, Any]:
+    """Prepare what only an adapter's card shows."""
+    widths = lineage.trained_widths(chain[0])
+    return {
+        "metadata": card_metadata.adapter_metadata(chain, base_model=base_model, license=license, languages=languages),
+        "description": adapters.describe_adapter(chain[0], base_model),
+        "base_model": base_model,
+        "widths": history.describe_widths(widths),
+        "example_width": _choose_example_width(widths),
+        "training": adapters.describe_training(chain[0]),
+        "limits": adapters.adapter_limits(chain, base_model),
     }
 
 

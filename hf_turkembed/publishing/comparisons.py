@@ -115,6 +115,19 @@ def check_tokenizer(arrays: Arrays) -> list[Check]:
     return [*_check_vocabulary(arrays), _check_share("restores text", arrays["restored"])]
 
 
+def check_adapter(arrays: Arrays) -> list[Check]:
+    """Check what the probe of an adapter measured, see `loader_probe.probe_adapter`."""
+    unread = json.loads(str(arrays["unread"]))
+    base, adapted = arrays["base"], arrays["adapted"]
+    apart = float(np.max(np.abs(adapted - base)))
+    detail = f"embeddings with it are up to {apart:.2e} from those of the base alone, expected more than rounding"
+    return [
+        check_faults("adapter is read whole", (f"`{name}` has no counterpart" for name in unread)),
+        _check_unit("adapter unit norm", adapted),
+        _check_number("adapter changes embeddings", apart, apart > _NORM_TOLERANCE, detail),
+    ]
+
+
 def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, Any]) -> list[Check]:
     """Check what the probe of a dataset measured, see `loader_probe.probe_dataset`.
 

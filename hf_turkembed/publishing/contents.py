@@ -10,11 +10,12 @@ from hf_turkembed.checkpoint import list_tensors
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_widths, expected_code
 from hf_turkembed.profile_figure import PROFILE_FIGURE
+from hf_turkembed.publishing.adapters import ADAPTER_WEIGHTS, wrong_adapter
 from hf_turkembed.publishing.card_metadata import CARD_FILE
 from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER
 from hf_turkembed.publishing.licences import NOTICE_FILE
-from hf_turkembed.publishing.lineage import RepoKind
+from hf_turkembed.publishing.lineage import ADAPTER_CONFIG, RepoKind
 from hf_turkembed.score_figure import SCORES_FIGURE
 from hf_turkembed.scores import SCORES_FILE
 
@@ -46,12 +47,13 @@ _NAMES: dict[RepoKind, tuple[str, ...]] = {
         r"model(-\d{5}-of-\d{5})?\.safetensors",
         r"model\.safetensors\.index\.json",
         r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)",
-        r"adapter/adapter_(config\.json|model\.safetensors)",
+        rf"adapter/({re.escape(ADAPTER_CONFIG)}|{re.escape(ADAPTER_WEIGHTS)}|{re.escape(records.PROVENANCE_FILE)})",
         r"modeling_\w+\.py",
         re.escape(SCORES_FIGURE),
         re.escape(PROFILE_FIGURE),
         rf"{re.escape(EVAL_RESULTS_FOLDER)}/[\w.-]+\.yaml",
     ),
+    "adapter": (*_COMMON, re.escape(ADAPTER_CONFIG), re.escape(ADAPTER_WEIGHTS)),
     "tokenizer": (
         *_COMMON,
         *_TOKENIZER,
@@ -76,7 +78,7 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
 
     Returns:
         One check each for names and digests; for a model also for its widths, its code and the headers of its weights,
-        for a tokenizer for its report.
+        for an adapter for what its config and the headers of its weights say, for a tokenizer for its report.
     """
     checks = [check_faults("files", _wrong_names(folder, kind)), check_faults("digests", _wrong_digests(folder))]
     if kind == "model":
@@ -84,6 +86,8 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
         checks.append(check_faults("remote code", _wrong_code(folder)))
         if checks[2].passed:
             checks.append(check_faults("weights fit config.json", _wrong_weights(folder)))
+    if kind == "adapter":
+        checks.append(check_faults("adapter fits its record", wrong_adapter(folder)))
     if kind == "tokenizer" and (folder / tokenizer_tables.REPORT_FILE).is_file():
         checks.append(check_faults("tokenizer report", _wrong_report(folder)))
     return checks
@@ -102,7 +106,7 @@ def _wrong_names(folder: Path, kind: RepoKind) -> Iterator[str]:
         if not any((folder / name).resolve().is_relative_to(root) for root in roots):
             yield f"`{name}` is a link that leads out of the repo; remove it"
         if not any(re.fullmatch(pattern, name) for pattern in _NAMES[kind]):
-            yield f"`{name}` is no file of a {kind} repo; remove it"
+            yield f"`{name}` is no file of a published {kind}; remove it"
 
 
 def _wrong_digests(folder: Path) -> Iterator[str]:

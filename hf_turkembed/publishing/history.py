@@ -150,15 +150,21 @@ def describe_training_rows(chain: Sequence[Provenance]) -> str | None:
 def model_limits(chain: Sequence[Provenance]) -> list[str]:
     """State the limits of a published model that its records hold."""
     widths = format_value(lineage.trained_widths(chain[0]))
-    limits = [f"Trained widths: {widths}. AutoModel refuses any other."]
+    limits = [f"Trained widths: {widths}. AutoModel refuses any other.", *length_limits(chain)]
+    if chain[0].identity.step == "clone":
+        limits.append("The network has not been trained since its vocabulary changed: expect less than its teacher.")
+    return limits
+
+
+def length_limits(chain: Sequence[Provenance]) -> list[str]:
+    """State which part of a text a model reads, and which it was trained on."""
+    limits = []
     if clone := lineage.find_step(chain, "clone"):
         limits.append(f"Texts longer than {clone.identity.recipe['max_length']:,} tokens are cut.")
     for record in chain:
         if record.identity.step in ("distill", "finetune"):
             length = record.identity.recipe["max_length"]
             limits.append(f"Training in {_step_name(record)} saw at most the first {length:,} tokens of a text.")
-    if chain[0].identity.step == "clone":
-        limits.append("The network has not been trained since its vocabulary changed: expect less than its teacher.")
     return limits
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from hf_turkembed.record import Input, Provenance
+from hf_turkembed.record import Input, Provenance, read_provenance
 
-RepoKind = Literal["model", "tokenizer", "dataset"]
+RepoKind = Literal["model", "adapter", "tokenizer", "dataset"]
 RepoType = Literal["model", "dataset"]
 
 _KINDS: dict[str, RepoKind] = {
@@ -16,19 +16,23 @@ _KINDS: dict[str, RepoKind] = {
     "tokenizer": "tokenizer",
     "embed": "dataset",
 }
+# Told from a whole model by this file of peft.
+ADAPTER_CONFIG = "adapter_config.json"
 # The input whose weights a step starts from.
 _WEIGHTS = {"convert-gte": "source", "clone": "teacher", "distill": "student", "finetune": "base_model"}
 
 
-def kind_of_step(step: str) -> RepoKind:
-    """Return the kind of repo that the output of a step is.
+def kind_of_output(folder: Path) -> RepoKind:
+    """Return the kind of repo that the output of a step is, or the part of one that has a record of its own.
 
     Raises:
+        FileNotFoundError: If the folder has no record.
         ValueError: If the output of that step is not published.
     """
+    step = read_provenance(folder).identity.step
     if step not in _KINDS:
         raise ValueError(f"the output of step `{step}` is not published; those of {', '.join(_KINDS)} are.")
-    return _KINDS[step]
+    return "adapter" if (folder / ADAPTER_CONFIG).is_file() else _KINDS[step]
 
 
 def kind_of_folder(folder: Path) -> RepoKind:
@@ -39,13 +43,16 @@ def kind_of_folder(folder: Path) -> RepoKind:
     """
     if (folder / "modules.json").is_file():
         return "model"
+    if (folder / ADAPTER_CONFIG).is_file():
+        return "adapter"
     if next(folder.glob("data/*/*.parquet"), None) is not None:
         return "dataset"
     if (folder / "tokenizer.json").is_file():
         return "tokenizer"
     raise ValueError(
-        f"{folder} holds neither modules.json (a model), nor data/<language>/*.parquet (a dataset), nor "
-        "tokenizer.json; expected the output folder of a step, or a repo published from one."
+        f"{folder} holds neither modules.json (a model), nor {ADAPTER_CONFIG} (an adapter), nor "
+        "data/<language>/*.parquet (a dataset), nor tokenizer.json; expected the output folder of a step, or a repo "
+        "published from one."
     )
 
 

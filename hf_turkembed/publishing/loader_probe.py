@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")], default=[])
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--configs", type=lambda text: text.split(","), default=[])
     parser.add_argument("--with-package", action="store_true")
     # A JSON object with pieces of code as a card shows them, by number.
@@ -169,6 +170,24 @@ def _refusal(load: Callable[[int], Any], widths: Sequence[int]) -> str:
     return ""
 
 
+def probe_adapter(options: argparse.Namespace) -> dict[str, Any]:
+    """Encode the sentences with the base of an adapter, alone and with the adapter beside its weights.
+
+    Returns:
+        `base` and `adapted`, of shape (sentences, embedding dim); `unread`, a JSON list of the tensors that the
+        adapter lacks or the base has no place for.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(options.base), device="cpu", model_kwargs={"dtype": torch.float32})
+    settings: dict[str, Any] = {"prompt": "", "normalize_embeddings": True, "show_progress_bar": False}
+    base = model.encode(list(SENTENCES), **settings)
+    found: Any = model.load_adapter(str(options.folder))
+    unread = json.dumps(sorted({*found.missing_keys, *found.unexpected_keys}))
+    return {"base": base, "adapted": model.encode(list(SENTENCES), **settings), "unread": np.array(unread)}
+
+
 def probe_tokenizer(options: argparse.Namespace) -> dict[str, Any]:
     """Load the tokenizer and measure what a model built on it relies on."""
     from transformers import AutoTokenizer
@@ -220,6 +239,7 @@ def probe_dataset(options: argparse.Namespace) -> dict[str, Any]:
 
 
 _PROBES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "adapter": probe_adapter,
     "model": probe_model,
     "tokenizer": probe_tokenizer,
     "dataset": probe_dataset,

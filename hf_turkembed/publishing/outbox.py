@@ -21,8 +21,7 @@ def outbox_folder(folder: Path, outbox: Path, repo_id: str) -> Path:
         FileNotFoundError: If the folder has no record.
         ValueError: If it is not the output of a step that is published.
     """
-    kind = lineage.kind_of_step(record.read_provenance(folder).identity.step)
-    return outbox_path(outbox, repo_id, lineage.repo_type_of(kind))
+    return outbox_path(outbox, repo_id, lineage.repo_type_of(lineage.kind_of_output(folder)))
 
 
 def read_outbox(outbox: Path, repo_id: str, repo_type: RepoType) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from hf_turkembed import record as records
-from hf_turkembed.publishing import hub, lineage
+from hf_turkembed.publishing import adapters, hub, lineage
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.hub import HubSettings
 from hf_turkembed.publishing.hub_state import HubRepo, HubState, read_state
@@ -63,17 +63,21 @@ def publish_folder(
     languages: Sequence[str],
     report: ScoreReport,
     target: Path | HubSettings = Path("outbox"),
+    base_model: str | None = None,
     dry_run: bool = False,
 ) -> Published:
     """Publish the output folder of a step, if it passes verification.
 
     Args:
-        folder: Output folder of `tokenizer`, `clone`, `embed`, `distill` or a stage of `finetune`; never changed.
+        folder: Output folder of `tokenizer`, `clone`, `embed`, `distill` or a stage of `finetune`, or the adapter of
+            a stage; never changed.
         repo_id: `org/name`.
         license: Hub licence id, or None where nobody has stated one.
         languages: ISO 639 codes; none for those of the corpus in the records.
         report: Scores of the run, or an empty report.
         target: Root of the local outbox, or how to write to the Hub, which needs an access token.
+        base_model: Of an adapter: name under which the model is published that it is loaded onto, where that was a
+            folder when the adapter was trained.
         dry_run: Do everything but the last step.
 
     Returns:
@@ -95,6 +99,7 @@ def publish_folder(
             languages=languages,
             report=report,
             target=target,
+            base_model=base_model,
             dry_run=dry_run,
         )
         return describe_prepared(prepared) if dry_run else write_prepared(prepared)
@@ -109,6 +114,7 @@ def prepare_folder(
     languages: Sequence[str],
     report: ScoreReport,
     target: Path | HubSettings,
+    base_model: str | None = None,
     related: str = "",
     dry_run: bool = False,
 ) -> Prepared:
@@ -122,6 +128,7 @@ def prepare_folder(
         languages: ISO 639 codes.
         report: Scores of the run.
         target: Where it goes.
+        base_model: Of an adapter.
         related: Last section of the card, which names the repos of the same release; see `releases`.
         dry_run: Go on where the Hub cannot be read.
 
@@ -132,12 +139,19 @@ def prepare_folder(
     report.check_gate()
     if isinstance(target, HubSettings) and not dry_run:
         hub.check_token()
-    step = records.read_provenance(folder).identity.step
-    repo = HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(lineage.kind_of_step(step)))
-    card = render_card(folder, repo_id=repo_id, license=license, languages=languages, report=report)
+    kind = lineage.kind_of_output(folder)
+    if base_model is not None and kind != "adapter":
+        raise ValueError(f"`base_model` is {base_model!r}, but {folder} holds no adapter; leave it out.")
+    repo = HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(kind))
+    card = render_card(
+        folder, repo_id=repo_id, license=license, languages=languages, report=report, base_model=base_model
+    )
     staged = scratch / str(repo).replace("/", "--")
     stage_folder(folder, staged, card=card + related, report=report)
+    if kind == "adapter":
+        adapters.name_base(staged, records.read_chain(folder), base_model)
     files = plan_files(staged)
+    base = adapters.find_local_base(folder) if kind == "adapter" else None
     state, difference = None, None
     if isinstance(target, Path):
         difference = compare_files(staged, files, read_outbox(target, repo.repo_id, repo.repo_type))
@@ -148,11 +162,11 @@ def prepare_folder(
         staged=staged,
         repo=repo,
         target=target,
-        subject=f"the output of {step}",
+        subject=f"the output of {records.read_provenance(folder).identity.step}",
         state=state,
         files=files,
         difference=difference,
-        verification=_verify(staged, repo, difference),
+        verification=_verify(staged, repo, difference, base),
     )
 
 
@@ -211,7 +225,7 @@ def _read_if_possible(repo: HubRepo) -> HubState | None:
         return None
 
 
-def _verify(staged: Path, repo: HubRepo, difference: Difference | None) -> Verification | None:
+def _verify(staged: Path, repo: HubRepo, difference: Difference | None, base: Path | None) -> Verification | None:
     """Verify a staged folder, unless the same files stand where it goes and nothing will be written.
 
     Raises:
@@ -219,7 +233,7 @@ def _verify(staged: Path, repo: HubRepo, difference: Difference | None) -> Verif
     """
     if difference is not None and not difference:
         return None
-    verification = verify_folder(staged, repo_id=repo.repo_id)
+    verification = verify_folder(staged, repo_id=repo.repo_id, base=base)
     if not verification.passed:
         raise ValueError(f"{repo} failed verification and was not published: {verification.describe_failures()}.")
     return verification

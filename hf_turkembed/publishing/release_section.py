@@ -15,7 +15,7 @@ ROLES = {
     "clone": "the student before any training",
     "distill": "the distilled student",
 }
-_STAGE = re.compile(r"fine-tuned, stage `[^`]+`")
+_STAGE = re.compile(r"(fine-tuned,|the adapter of) stage `[^`]+`")
 
 
 def format_related(roles: Mapping[HubRepo, str]) -> str:

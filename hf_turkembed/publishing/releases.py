@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from hf_turkembed import record as records
 from hf_turkembed.publishing import hub, lineage
@@ -33,9 +34,10 @@ def publish_release(
     languages: Sequence[str],
     report: ScoreReport,
     target: Path | HubSettings,
-    onto: Mapping[str, str] | None = None,
+    onto: Mapping[str, str] = MappingProxyType({}),
     collection: str | None = None,
     dry_run: bool = False,
+    base_models: Mapping[str, str] = MappingProxyType({}),
 ) -> Release:
     """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
 
@@ -51,6 +53,7 @@ def publish_release(
         onto: Commits that may be overwritten by `org/name`, see `HubSettings.onto`.
         collection: Title of a collection on the Hub that holds the repos; the outbox has none.
         dry_run: Stage and verify everything, and write nothing.
+        base_models: Of adapters, by their `org/name`: as for `publish_folder`.
 
     Returns:
         What was published, or would have been, in the same order.
@@ -75,8 +78,9 @@ def publish_release(
                 license=license,
                 languages=languages,
                 report=report,
-                target=replace(target, onto=(onto or {}).get(repo_id)) if isinstance(target, HubSettings) else target,
+                target=replace(target, onto=onto.get(repo_id)) if isinstance(target, HubSettings) else target,
                 dry_run=dry_run,
+                base_model=base_models.get(repo_id),
                 related=format_related({repo: role for repo, role in roles.items() if repo.repo_id != repo_id}),
             )
             for repo_id, folder in folders.items()
@@ -91,13 +95,13 @@ def publish_release(
 
 def _repo_of(repo_id: str, folder: Path) -> HubRepo:
     """Return the repo that a folder becomes."""
-    kind = lineage.kind_of_step(records.read_provenance(folder).identity.step)
-    return HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(kind))
+    return HubRepo(repo_id=repo_id, repo_type=lineage.repo_type_of(lineage.kind_of_output(folder)))
 
 
 def _role(folder: Path) -> str:
     """Say what a folder is within its release."""
     record = records.read_provenance(folder)
     if record.identity.step == "finetune":
-        return f"fine-tuned, stage `{lineage.stage_name(record)}`"
+        stage = f"stage `{lineage.stage_name(record)}`"
+        return f"the adapter of {stage}" if lineage.kind_of_output(folder) == "adapter" else f"fine-tuned, {stage}"
     return ROLES[record.identity.step]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
-from hf_turkembed.publishing import comparisons, lineage
+from hf_turkembed.publishing import adapters, comparisons, lineage
 from hf_turkembed.publishing.card_checks import check_card, read_snippets
 from hf_turkembed.publishing.comparisons import Check
 from hf_turkembed.publishing.contents import check_contents
@@ -54,7 +54,7 @@ class Verification:
         return "; ".join(f"{check.name}: {check.detail.rstrip('.')}" for check in self.checks if not check.passed)
 
 
-def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
+def verify_folder(folder: Path, *, repo_id: str | None = None, base: Path | None = None) -> Verification:
     """Check what a repo holds and says, then load it offline as its users would, and compare what the loaders give.
 
     Nothing of the folder runs before its files, its code, its card and its card's snippets were found to be what this
@@ -63,13 +63,16 @@ def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
     Args:
         folder: A staged or published repo.
         repo_id: Name that the card's snippets have to load; None for any one.
+        base: Of an adapter: the model that it is loaded onto, else looked for among the downloads. Without it nothing
+            is loaded, and a check says so.
 
     Returns:
         The checks, passed or not; a loader that fails is a failed check with its message.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds neither a model, nor a tokenizer, nor a dataset.
+        ValueError: If it holds neither a model, nor an adapter, nor a tokenizer, nor a dataset, or `base` was given
+            for another kind than an adapter.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -77,18 +80,26 @@ def verify_folder(folder: Path, *, repo_id: str | None = None) -> Verification:
         )
     started = time.monotonic()
     kind = lineage.kind_of_folder(folder)
+    if base is not None and kind != "adapter":
+        raise ValueError(f"{folder} holds a {kind}, which belongs to no base model; leave it out.")
     checks = check_contents(folder, kind)
     # Each rests on what was checked before it: a damaged file would fail its card too, and its loaders.
     if all(check.passed for check in checks):
         checks += check_card(folder, kind, repo_id)
     loaded = all(check.passed for check in checks)
+    if loaded and kind == "adapter":
+        base, found = adapters.find_base(folder, base)
+        checks.append(found)
+        loaded = base is not None
     if loaded:
-        checks += check_loaders(folder, kind, with_snippets=True)
+        checks += check_loaders(folder, kind, with_snippets=True, base=base)
     seconds = round(time.monotonic() - started, 2)
     return Verification(kind=kind, checks=tuple(checks), loaded=loaded, seconds=seconds)
 
 
-def check_loaders(folder: Path, kind: lineage.RepoKind, *, with_snippets: bool = False) -> list[Check]:
+def check_loaders(
+    folder: Path, kind: lineage.RepoKind, *, with_snippets: bool = False, base: Path | None = None
+) -> list[Check]:
     """Load a folder offline as its users would, and compare what that gives.
 
     A model is loaded in float32 at every trained width with our package, with the code in the repo, with stock
@@ -98,15 +109,18 @@ def check_loaders(folder: Path, kind: lineage.RepoKind, *, with_snippets: bool =
         folder: A repo. Its code runs: `verify_folder` looks at it before.
         kind: What it holds.
         with_snippets: Whether the snippets of its card run as well.
+        base: Of an adapter: the model that it is loaded onto.
 
     Returns:
         The checks; a loader that fails is a failed check with its message.
     """
-    load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}[kind]
+    load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}
     with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
         if with_snippets:
-            _place_snippets(folder.resolve(), Path(scratch))
-        return load(folder.resolve(), Path(scratch))
+            _place_snippets(folder.resolve(), Path(scratch), base)
+        if kind == "adapter":
+            return _load_adapter(folder.resolve(), Path(scratch), base)
+        return load[kind](folder.resolve(), Path(scratch))
 
 
 def _load_model(folder: Path, scratch: Path) -> list[Check]:
@@ -120,6 +134,16 @@ def _load_model(folder: Path, scratch: Path) -> list[Check]:
     without, with_package = arrays["without package"], arrays["with package"]
     checks = comparisons.compare_models(without, with_package, widths)
     return [*checks, *comparisons.check_snippets({**without, **with_package})]
+
+
+def _load_adapter(folder: Path, scratch: Path, base: Path | None) -> list[Check]:
+    """Probe an adapter on its base."""
+    if base is None:
+        raise ValueError(f"{folder} holds an adapter, which cannot be loaded without its base; name it.")
+    arrays, failures = _run_probes("adapter", folder, scratch, {"adapter": ["--base", str(base.resolve())]})
+    if failures:
+        return failures
+    return [*comparisons.check_adapter(arrays["adapter"]), *comparisons.check_snippets(arrays["adapter"])]
 
 
 def _load_tokenizer(folder: Path, scratch: Path) -> list[Check]:
@@ -169,12 +193,14 @@ def _run_probes(
     return arrays, failures
 
 
-def _place_snippets(folder: Path, scratch: Path) -> None:
-    """Write the card's snippets by number, beside a link by which the name that they load leads to the folder."""
+def _place_snippets(folder: Path, scratch: Path, base: Path | None) -> None:
+    """Write the card's snippets by number, beside links by which the names that they load lead to the folders."""
     name, snippets = read_snippets(folder)
-    link = scratch / _WORK / name
-    link.parent.mkdir(parents=True)
-    link.symlink_to(folder, target_is_directory=True)
+    targets = {name: folder} if base is None else {name: folder, str(adapters.read_base(folder)): base.resolve()}
+    for place, target in targets.items():
+        link = scratch / _WORK / place
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target, target_is_directory=True)
     numbered = {str(number): code for number, code in enumerate(snippets, start=1)}
     (scratch / _WORK / _SNIPPETS).write_text(json.dumps(numbered), encoding="utf-8")
 

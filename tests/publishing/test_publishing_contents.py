@@ -22,7 +22,7 @@ from hf_turkembed.tokenizer import plot_fertility_change
 @pytest.fixture(autouse=True)
 def no_loaders(monkeypatch):
     """Loaders are other tests' matter, and must not be reached by a damaged repo."""
-    monkeypatch.setattr(verification, "check_loaders", lambda folder, kind, with_snippets: [])
+    monkeypatch.setattr(verification, "check_loaders", lambda folder, kind, **_: [])
 
 
 def edit_json(path, **changes):

@@ -1,0 +1,119 @@
+"""A stage with a low-rank adapter, from the recipe to what would be published: the adapter alone, and merged."""
+
+import json
+import random
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from samples import MATRYOSHKA_DIMS, TEXTS
+from scripts import run_script
+from sentence_transformers import SentenceTransformer
+
+from hf_turkembed import record
+from hf_turkembed.cli import main
+from hf_turkembed.json_files import read_json
+from hf_turkembed.record import Identity, Observed, Provenance
+from hf_turkembed.sandbox.relations import sample_triplet
+
+
+def write_base(folder, encoder):
+    """Write a base model with the record of the step that made it."""
+    shutil.copytree(encoder, folder)
+    recipe = {"matryoshka_dims": list(MATRYOSHKA_DIMS), "max_length": 64}
+    identity = Identity(step="clone", recipe=recipe, inputs=(), code="0", seed=1)
+    observed = Observed(finished="", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={})
+    record.write_provenance(folder, Provenance(identity=identity, observed=observed))
+
+
+@pytest.fixture(scope="module")
+def stage(gemma, tmp_path_factory):
+    """The output of a stage with an adapter, trained on triplets of the sandbox, beside its base."""
+    root = tmp_path_factory.mktemp("lora")
+    write_base(root / "run" / "clone", gemma)
+    draw = random.Random(0)
+    rows = [dict(zip(("anchor", "positive", "negative"), sample_triplet(draw), strict=True)) for _ in range(48)]
+    (root / "nli.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    train = {
+        "source": "{data_root}/nli.jsonl",
+        "columns": ["anchor", "positive", "negative"],
+        "synthetic": True,
+    }
+    content = {
+        "output_dir": str(root / "run"),
+        "data_root": str(root),
+        "seed": 1,
+        "steps": ["finetune"],
+        "finetune": {
+            "base_model": "{output_dir}/clone",
+            "max_length": 64,
+            "stages": {
+                "nli": {
+                    "tasks": {"nli": {"train": train, "loss": "multiple_negatives_ranking"}},
+                    "matryoshka_dims": list(MATRYOSHKA_DIMS),
+                    "batch_size": 8,
+                    "lora": {"rank": 4, "alpha": 8},
+                    "training": {
+                        "num_train_epochs": 2,
+                        "learning_rate": 1e-2,
+                        "save_steps": 100,
+                        "disable_tqdm": True,
+                        "dataloader_pin_memory": False,
+                    },
+                }
+            },
+        },
+    }
+    (root / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert run_script("finetune", root / "recipe.yaml", folder=root) is None
+    return root / "run" / "finetune-nli"
+
+
+def test_the_adapter_is_a_part_that_holds_no_path_and_has_a_record_of_its_own(stage):
+    adapter = stage / "adapter"
+    names = {path.name for path in adapter.iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "provenance.json"}
+    for name in ("adapter_config.json", "provenance.json"):
+        assert str(stage.parent.parent) not in (adapter / name).read_text(encoding="utf-8")
+    assert read_json(adapter / "adapter_config.json")["base_model_name_or_path"] == "clone"
+    whole, part = record.read_provenance(stage), record.read_provenance(adapter)
+    assert part.identity == whole.identity
+    weights = record.digest_file(adapter / "adapter_model.safetensors")
+    assert part.observed.outputs == {"adapter_model.safetensors": weights}
+    assert whole.observed.outputs["adapter/adapter_model.safetensors"] == weights
+    assert [found.identity.step for found in record.read_chain(adapter)] == ["finetune", "clone"]
+
+
+def test_merged_the_adapter_gives_what_it_gives_beside_the_weights_of_its_base(stage):
+    base, merged, beside = (
+        SentenceTransformer(str(folder), device="cpu")
+        for folder in (stage.parent / "clone", stage, stage.parent / "clone")
+    )
+    beside.load_adapter(str(stage / "adapter"))
+    start, left, right = (model.encode(TEXTS, normalize_embeddings=True) for model in (base, merged, beside))
+    assert np.abs(left - right).max() <= 1e-5 < 1e-2 < np.abs(left - start).max()
+    counts = record.read_provenance(stage).observed.counts
+    assert 0 <= counts["merged_off_by"] <= 1e-5
+    assert counts["trained_parameters"] < counts["parameters"] / 4
+
+
+@pytest.mark.parametrize("part", [pytest.param(".", id="merged", marks=pytest.mark.slow), "adapter"])
+def test_both_would_be_published(stage, part, monkeypatch, capsys, tmp_path):
+    options = ["--license", "mit", "--language", "tr", "--outbox", str(tmp_path), "--dry-run", "--json"]
+    options += ["--base-model", "example/base"] if part == "adapter" else []
+    command = ["hf-turkembed", "publish", str(stage / part), "--repo-id", "example/it"]
+    monkeypatch.setattr(sys, "argv", [*command, *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    verification = json.loads(capsys.readouterr().out)["verification"]
+    assert verification["passed"] and verification["loaded"]
+    checks = {check["name"]: check for check in verification["checks"]}
+    assert {"snippet 1 runs", "snippet 2 runs"} <= set(checks)
+    assert verification["kind"] == ("adapter" if part == "adapter" else "model")
+    if part == "adapter":
+        assert checks["adapter changes embeddings"]["value"] > 1e-2
+        assert checks["base model"]["detail"] == "`example/base` is at hand"
+    assert not [*tmp_path.iterdir()]
