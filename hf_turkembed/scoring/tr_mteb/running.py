@@ -1,4 +1,4 @@
-"""Runs tasks with mteb: one result file a task, finished ones kept; datasets that cannot be scored are missing."""
+"""Runs tasks with mteb: one result file a task, finished ones kept; those whose data cannot be scored are missing."""
 
 import logging
 import math
@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import mteb
-from datasets.exceptions import DatasetsError
-from httpx2 import HTTPError
+from datasets import Dataset
 from huggingface_hub import HfApi
 from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
+from mteb.models import ModelMeta
 from mteb.models.abs_encoder import get_prompt_name
 from mteb.results import TaskResult
 from mteb.types import PromptType
@@ -23,6 +22,13 @@ from hf_turkembed.record import digest_path
 from hf_turkembed.scores import Score, ScoreDataset
 from hf_turkembed.scoring.scoring import ScoredModel
 from hf_turkembed.scoring.suites import pooling_mode
+from hf_turkembed.scoring.tr_mteb.failures import (
+    DATA_ERRORS,
+    LOADING_ERRORS,
+    CheckedEncoder,
+    describe_error,
+    is_of_machine,
+)
 from hf_turkembed.scoring.tr_mteb.mteb_tasks import build_tasks
 from hf_turkembed.scoring.tr_mteb.tasks import BENCHMARK
 
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a dataset that is out of reach, or no longer what it was, raises while it is loaded.
-_DATASET_ERRORS = (OSError, HTTPError, DatasetsError, ValueError, KeyError)
 _COLUMNS = {
     "BitextMining": ("sentence1", "sentence2"),
     "Classification": ("text", "label"),
@@ -65,15 +69,18 @@ def score_tasks(
         batch_size: Texts of one forward pass.
 
     Returns:
-        A score for each task, in the order of the table; missing where its dataset cannot be scored.
+        A score for each task, in the order of the table; missing where its dataset cannot be loaded or scored, which
+        leaves no result file.
 
     Raises:
-        ValueError: If there is no such task.
+        ValueError: If there is no such task, or the model gives vectors that are not finite.
+        OSError: If a disk is full or cannot be written to; this and whatever else the model or the machine fails with
+            would meet every task, and is not taken for a missing one. Finished tasks are kept.
     """
     encoder = model.load()
     if not prompts:
         encoder.prompts, encoder.default_prompt_name = {}, None
-    wrapped = SentenceTransformerEncoderWrapper(encoder)
+    wrapped = CheckedEncoder(encoder)
     wrapped.mteb_model_meta = _describe(wrapped.mteb_model_meta, model, name, prompts)
     cache = mteb.ResultCache(results)
     scores = []
@@ -81,9 +88,10 @@ def score_tasks(
     for number, task in enumerate(built, start=1):
         result, missing = _finished_result(cache, task, wrapped.mteb_model_meta), None
         if result is None:
+            logger.info("%s: %s, %d of %d: %s", BENCHMARK, model.role, number, len(built), task.metadata.name)
             missing = _load_dataset(task, datasets)
         if result is None and missing is None:
-            result = _run_task(wrapped, task, cache, batch_size)
+            result, missing = _run_task(wrapped, task, cache, batch_size)
         score = _make_score(model, encoder, wrapped, task, result, missing)
         found = f"missing: {score.missing}" if score.value is None else f"{score.value:.4f} {score.metric}"
         logger.info("%s: %s, %d of %d: %s %s", BENCHMARK, model.role, number, len(built), score.suite, found)
@@ -99,7 +107,7 @@ def _describe(meta: ModelMeta, model: ScoredModel, name: str, prompts: bool) -> 
 
 
 def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) -> TaskResult | None:
-    """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or cut off."""
+    """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or damaged."""
     path = cache.get_task_result_path(task.metadata.name, meta)
     if not path.is_file():
         return None
@@ -109,7 +117,7 @@ def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) ->
         # mteb writes straight to the file, so that a kill can leave the beginning of one.
         path.unlink()
         return None
-    if result.mteb_version != version("mteb"):
+    if result.mteb_version != version("mteb") or not math.isfinite(result.get_score()):
         path.unlink()
         return None
     return None if result.get_missing_evaluations(task) else result
@@ -124,10 +132,10 @@ def _load_dataset(task: AbsTask, datasets: Path | None) -> str | None:
             task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
             task.load_data()
             _check_data(task)
-        except _DATASET_ERRORS as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            # Reasons are published with the scores, paths of this machine are not.
-            return reason.replace(links, "").replace(str(datasets or links), "")
+        except LOADING_ERRORS as error:
+            if is_of_machine(error):
+                raise
+            return describe_error(error)
     return None
 
 
@@ -161,7 +169,7 @@ def _check_data(task: AbsTask) -> None:
     """Check that loaded data has the columns and rows that the task reads.
 
     Raises:
-        ValueError: If a column is missing, or nothing is there to be found.
+        ValueError: If a column is missing or has gaps, or nothing is there to be found.
     """
     category = task.metadata.type
     splits = [*task.eval_splits, *(["train"] if category == "Classification" else [])]
@@ -173,6 +181,7 @@ def _check_data(task: AbsTask) -> None:
             found = task.dataset[split].column_names
             if lacking := [name for name in _COLUMNS[category] if name not in found]:
                 raise ValueError(f"the split `{split}` lacks the columns {lacking}; it has {found}")
+            _check_filled(task.dataset[split], _COLUMNS[category], split)
 
 
 def _check_retrieval(data: Mapping[str, Any], split: str) -> None:
@@ -180,39 +189,58 @@ def _check_retrieval(data: Mapping[str, Any], split: str) -> None:
     for part in ("corpus", "queries"):
         if not {"id", "text"} <= set(data[part].column_names):
             raise ValueError(f"`{part}` of the split `{split}` has the columns {data[part].column_names}")
+        _check_filled(data[part], ("id", "text"), f"{split}, {part}")
     judged = {document for documents in data["relevant_docs"].values() for document in documents}
     if judged.isdisjoint(data["corpus"]["id"]) or set(data["relevant_docs"]).isdisjoint(data["queries"]["id"]):
         raise ValueError(f"the judgements of the split `{split}` name none of its queries, or none of its documents")
 
 
+def _check_filled(rows: Dataset, columns: Sequence[str], split: str) -> None:
+    """Check that every row has a value in some columns."""
+    for name in columns:
+        if empty := sum(value is None for value in rows[name]):
+            raise ValueError(f"the column `{name}` of the split `{split}` is empty in {empty:,} of {len(rows):,} rows")
+
+
 def _run_task(
-    wrapped: SentenceTransformerEncoderWrapper, task: AbsTask, cache: mteb.ResultCache, batch_size: int
-) -> TaskResult:
-    """Evaluate a task whose data is loaded, and return the result as its file has it."""
-    mteb.evaluate(
-        wrapped,
-        task,
-        cache=cache,
-        co2_tracker=False,
-        encode_kwargs={"batch_size": batch_size, "show_progress_bar": sys.stderr.isatty()},
-        show_progress_bar=False,
-    )
-    task.unload_data()
-    return TaskResult.from_disk(cache.get_task_result_path(task.metadata.name, wrapped.mteb_model_meta))
+    wrapped: CheckedEncoder, task: AbsTask, cache: mteb.ResultCache, batch_size: int
+) -> tuple[TaskResult | None, str | None]:
+    """Evaluate a task whose data is loaded; return the result as its file has it, or why there is none."""
+    path = cache.get_task_result_path(task.metadata.name, wrapped.mteb_model_meta)
+    try:
+        mteb.evaluate(
+            wrapped,
+            task,
+            cache=cache,
+            co2_tracker=False,
+            encode_kwargs={"batch_size": batch_size, "show_progress_bar": sys.stderr.isatty()},
+            show_progress_bar=False,
+        )
+        result = TaskResult.from_disk(path)
+        finite = math.isfinite(result.get_score())
+        missing = None if finite else f"its {task.metadata.main_score} is not a finite number"
+    except DATA_ERRORS as error:
+        if wrapped.encoding or is_of_machine(error):
+            raise
+        missing = describe_error(error)
+    finally:
+        task.unload_data()
+    if missing is None:
+        return result, None
+    # Of several splits one may be done: readers of the results would take it for the whole task.
+    path.unlink(missing_ok=True)
+    return None, missing
 
 
 def _make_score(
     model: ScoredModel,
     encoder: "SentenceTransformer",
-    wrapped: SentenceTransformerEncoderWrapper,
+    wrapped: CheckedEncoder,
     task: AbsTask,
     result: TaskResult | None,
     missing: str | None,
 ) -> Score:
     """Turn the result of a task into a score: the mean of its main metric over splits."""
-    value = None if result is None else float(result.get_score())
-    if value is not None and not math.isfinite(value):
-        value, missing = None, f"its {task.metadata.main_score} is not a finite number"
     width = encoder.get_embedding_dimension() or int(encoder.encode("").shape[-1])
     return Score(
         model=model.role,
@@ -221,7 +249,7 @@ def _make_score(
         task=task.metadata.type,
         dataset=_describe_dataset(task, result),
         metric=task.metadata.main_score,
-        value=value,
+        value=None if result is None else float(result.get_score()),
         truncate_dim=width,
         embedding_dim=width,
         prompt=_prompts_of(wrapped, task),
@@ -246,7 +274,7 @@ def _describe_dataset(task: AbsTask, result: TaskResult | None) -> ScoreDataset:
     )
 
 
-def _prompts_of(wrapped: SentenceTransformerEncoderWrapper, task: AbsTask) -> str | None:
+def _prompts_of(wrapped: CheckedEncoder, task: AbsTask) -> str | None:
     """Name the prompts that mteb puts before the texts of a task, or None."""
     kinds = (PromptType.query, PromptType.document) if task.metadata.type == "Retrieval" else (None,)
     names = [get_prompt_name(wrapped.model_prompts, task.metadata, kind) for kind in kinds]
