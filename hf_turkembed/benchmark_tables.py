@@ -74,7 +74,7 @@ def _task_rows(report: BenchmarkReport, roles: Sequence[str], beside: Sequence[P
 
 
 def _format_mean(mean: BenchmarkMean) -> str:
-    """Write a mean, with the number of tasks or categories behind it where that is not all of them."""
+    """Write a mean, with the number of tasks behind it where that is not all of them."""
     count = "" if mean.count == mean.total else f" ({mean.count} of {mean.total})"
     return f"{_format_value(mean.value)}{count}"
 

@@ -121,7 +121,10 @@ class SeedSpread:
 class Requirement:
     """A bound that scores have to reach before anything is published."""
 
-    metric: str
+    # Exactly one of the two: a metric of suites; or of TR-MTEB the mean over `tasks` or `categories`, that of a
+    # category by its name, or the score of a task by its name, all at full width and over every task they are of.
+    metric: str | None = None
+    tr_mteb: str | None = None
     # Exactly one of the two: a number, or the role of a model whose score is the bound.
     min: float | None = None
     at_least: str | None = None
@@ -131,11 +134,22 @@ class Requirement:
     truncate_dim: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a requirement without a bound, or with two."""
+        """Refuse a requirement on nothing or on two things, without a bound, or with two."""
+        if (self.metric is None) == (self.tr_mteb is None):
+            raise ValueError("a requirement needs either `metric` or `tr_mteb`, and not both.")
+        if self.tr_mteb is not None and (self.suite is not None or self.truncate_dim is not None):
+            raise ValueError(
+                f"the requirement on {self.subject} takes no `suite` or `truncate_dim`: TR-MTEB is at full width."
+            )
         if (self.min is None) == (self.at_least is None):
-            raise ValueError(f"the requirement on `{self.metric}` needs either `min` or `at_least`, and not both.")
+            raise ValueError(f"the requirement on {self.subject} needs either `min` or `at_least`, and not both.")
         if self.model is not None and self.model == self.at_least:
-            raise ValueError(f"the requirement on `{self.metric}` sets `{self.model}` against itself.")
+            raise ValueError(f"the requirement on {self.subject} sets `{self.model}` against itself.")
+
+    @property
+    def subject(self) -> str:
+        """What the bound is on."""
+        return f"`{self.metric}`" if self.tr_mteb is None else f"TR-MTEB's `{self.tr_mteb}`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +157,8 @@ class Verdict:
     """Whether one score meets a requirement."""
 
     requirement: Requirement
-    # The score; None, and a requirement that is not met, where it is about no score at all.
+    # The score; no model, and a requirement that is not met, where it is about no score at all. No suite and no width
+    # where it is on TR-MTEB.
     suite: str | None
     model: str | None
     truncate_dim: int | None
@@ -151,6 +166,8 @@ class Verdict:
     value: float | None
     bound: float | None
     passed: bool
+    # Why a score of TR-MTEB or its bound is missing, such as the tasks that a mean lacks.
+    missing: str | None = None
 
     def describe(self) -> str:
         """Say in one line what was found and what was required."""
@@ -159,10 +176,9 @@ class Verdict:
             return f"the requirement {wanted} is about no score that was measured"
         of = "" if self.requirement.at_least is None else f" of `{self.requirement.at_least}`"
         value, bound = ("missing" if number is None else f"{number:.4f}" for number in (self.value, self.bound))
-        return (
-            f"`{self.requirement.metric}` of `{self.model}` on `{self.suite}` at {self.truncate_dim} dimensions is "
-            f"{value}, required at least {bound}{of}"
-        )
+        where = "" if self.suite is None else f" on `{self.suite}` at {self.truncate_dim} dimensions"
+        why = "" if self.missing is None else f" ({self.missing})"
+        return f"{self.requirement.subject} of `{self.model}`{where} is {value}, required at least {bound}{of}{why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +190,7 @@ class BenchmarkMean:
     over: str
     # None where no task has a score.
     value: float | None
-    # How many tasks or categories the mean is over, and how many the benchmark has.
+    # How many tasks are behind it, that over categories as well, and how many there would be.
     count: int
     total: int
 

@@ -347,13 +347,15 @@ def check_scoring(config: ScoreConfig) -> None:
     """Check that what the recipe requires of the scores will be measured, and that TR-MTEB can be run.
 
     Raises:
-        ValueError: If a required metric is none of the suites', or TR-MTEB has no such task or lacks mteb.
+        ValueError: If a required metric is none of the suites', or a required mean of TR-MTEB is over more tasks than
+            are run; or TR-MTEB has no such task or lacks mteb.
     """
     # `scoring` brings in torch, which the pipeline itself has no other use for.
     if config.require:
         from hf_turkembed.scoring.gate import check_requirements
 
-        check_requirements(config.require, {name: suite.kind for name, suite in config.suites.items()})
+        kinds = {name: suite.kind for name, suite in config.suites.items()}
+        check_requirements(config.require, kinds, () if config.tr_mteb is None else config.tr_mteb.tasks)
     if config.tr_mteb is not None:
         from hf_turkembed.scoring.tr_mteb import check_request
 

@@ -114,12 +114,13 @@ def measure(recipe: Recipe, identity: Identity, config: ScoreConfig, accelerator
     if config.profile is not None and accelerator.is_main_process:
         found = time_search(config.truncate_dims, config.profile.quantizations, config.profile.vectors, recipe.seed)
         report = replace(report, observed_search=found)
+    # mteb knows nothing of process groups: the main process runs it, the others have no more to do.
+    benchmark = run_tr_mteb(recipe, identity, models) if accelerator.is_main_process else None
     return replace(
         report,
         command=reproduce_command(recipe, identity),
-        verdicts=judge(config.require, report.scores),
-        # mteb knows nothing of process groups: the main process runs it, the others have no more to do.
-        benchmark=run_tr_mteb(recipe, identity, models) if accelerator.is_main_process else None,
+        benchmark=benchmark,
+        verdicts=judge(config.require, report.scores, benchmark) if accelerator.is_main_process else (),
         strict=config.diagnostics is not None and config.diagnostics.strict,
     )
 

@@ -153,6 +153,15 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"require": [{**GATE, "at_least": "base"}]}, "there is no model 'base'"),
         ({"seeds": {"runs": ["student"]}}, "`seeds.runs` needs at least two models"),
         ({"resamples": 10}, "needs at least 1,000"),
+        ({"require": [{"tr_mteb": "tasks", "min": 0.5}]}, "names TR-MTEB's `tasks`, but there is no `tr_mteb`"),
+        (
+            {"tr_mteb": {"models": ["student"]}, "require": [{"tr_mteb": "tasks", "at_least": "teacher"}]},
+            "names TR-MTEB's `tasks` of 'teacher'; `tr_mteb.models` has student",
+        ),
+        (
+            {"tr_mteb": {"models": ["student"], "tasks": ["SnliTr"]}, "require": [{"tr_mteb": "STS", "min": 0.5}]},
+            "`tr_mteb.tasks` leaves out STSbTR",
+        ),
         ({"tr_mteb": {"models": []}}, "`tr_mteb.models` is empty"),
         ({"tr_mteb": {"models": ["techer"]}}, "there is no model 'techer'"),
         ({"tr_mteb": {"models": ["teacher"], "datasets": "org/name"}}, "is no local folder"),
@@ -235,7 +244,7 @@ def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeyp
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     write_datasets(tmp_path / "benchmark", ["STSbTR"])
     asked = {"models": ["student"], "tasks": ["STSbTR", "SnliTr"], "datasets": "{data_root}/benchmark"}
-    path = recipe(tr_mteb=asked, suites={})
+    path = recipe({"tr_mteb": "STSbTR", "min": -1.0}, tr_mteb=asked, suites={})
     run(score, monkeypatch, path)
     folder = tmp_path / "run" / "score"
     report = read_scores(folder / "scores.json")
@@ -250,4 +259,10 @@ def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeyp
     assert "(1 of 26)" in text and "- Missing: SnliTr of student: FileNotFoundError: there is no copy" in text
     assert "embeddingmagibu-200m, published (2) | 0.6388 |" in text
     assert len(list((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json"))) == 1
+    assert "- met: TR-MTEB's `STSbTR` of `student` is " in text
     assert not any(str(tmp_path) in file.read_text() for file in folder.glob("scores.*"))
+    # What is required of a task that is missing is not met, and the reason is given.
+    path = recipe({"tr_mteb": "SnliTr", "min": 0.5}, tr_mteb=asked, suites={})
+    missed = r"(?s)1 of 1 scores miss.*`SnliTr` of `student` is missing, required at least 0.5000 \(FileNotFoundError"
+    with pytest.raises(SystemExit, match=missed):
+        run(score, monkeypatch, path, f"output_dir={tmp_path}/required")

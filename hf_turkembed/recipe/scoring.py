@@ -139,8 +139,7 @@ class ScoreConfig:
             if name not in self.suites:
                 raise ValueError(f"`{section}` names {name!r}; the suites are {', '.join(self.suites)}.")
         for entry in self.require:
-            if entry.truncate_dim is not None and entry.truncate_dim not in self.truncate_dims:
-                raise ValueError(f"`require` names the width {entry.truncate_dim}, which is not in `truncate_dims`.")
+            self._check_requirement(entry)
         if small := [group for group, roles in self.seeds.items() if len(set(roles)) < max(2, len(roles))]:
             raise ValueError(f"`seeds.{small[0]}` needs at least two models, each once; one has no spread.")
         dims = self.truncate_dims
@@ -148,6 +147,19 @@ class ScoreConfig:
             raise ValueError(f"`truncate_dims` is {list(dims)}; expected widths of at least 1, each once.")
         if self.resamples < 1000:
             raise ValueError(f"`resamples` is {self.resamples}; a 95 % interval needs at least 1,000.")
+
+    def _check_requirement(self, entry: Requirement) -> None:
+        """Check that a requirement speaks of a width that is scored, or of a model that TR-MTEB scores."""
+        if entry.truncate_dim is not None and entry.truncate_dim not in self.truncate_dims:
+            raise ValueError(f"`require` names the width {entry.truncate_dim}, which is not in `truncate_dims`.")
+        if entry.tr_mteb is None:
+            return
+        if self.tr_mteb is None:
+            raise ValueError(f"`require` names {entry.subject}, but there is no `tr_mteb` that measures it.")
+        for role in (entry.model, entry.at_least):
+            if role is not None and role not in self.tr_mteb.models:
+                scored = ", ".join(self.tr_mteb.models)
+                raise ValueError(f"`require` names {entry.subject} of {role!r}; `tr_mteb.models` has {scored}.")
 
     def _named_suites(self) -> Iterator[tuple[str, str]]:
         """Yield the suites that are named outside `suites`, and where."""

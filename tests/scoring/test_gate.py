@@ -1,10 +1,14 @@
 """The gate: what is required of scores, and what it takes to pass."""
 
+from dataclasses import replace
+
 import pytest
 from score_samples import make_score
 
-from hf_turkembed.scores import Requirement
+from hf_turkembed.scores import BenchmarkReport, Requirement
 from hf_turkembed.scoring.gate import check_requirements, judge
+from hf_turkembed.scoring.tr_mteb.means import average_scores
+from hf_turkembed.scoring.tr_mteb.tasks import MAIN_SCORES, TASKS
 
 
 def score(model, value, suite="sts", dim=64, metric="spearman_cosine"):
@@ -62,11 +66,11 @@ def test_a_suite_that_is_not_named_is_not_judged():
 
 def test_a_metric_that_no_suite_measures_is_refused_before_any_work():
     kinds = {"sts": "sts", "nli": "triplets"}
-    check_requirements([Requirement(metric="accuracy_cosine", min=0.5)], kinds)
+    check_requirements([Requirement(metric="accuracy_cosine", min=0.5)], kinds, ())
     with pytest.raises(ValueError, match="'accuracy'; the suites measure accuracy_cosine, pearson_cosine, spearman_c"):
-        check_requirements([Requirement(metric="accuracy", min=0.5)], kinds)
+        check_requirements([Requirement(metric="accuracy", min=0.5)], kinds, ())
     with pytest.raises(ValueError, match="'accuracy_cosine'; the suites measure pearson_cosine, spearman_cosine"):
-        check_requirements([Requirement(metric="accuracy_cosine", min=0.5, suite="sts")], kinds)
+        check_requirements([Requirement(metric="accuracy_cosine", min=0.5, suite="sts")], kinds, ())
 
 
 def test_a_requirement_that_is_about_no_score_is_not_met():
@@ -77,3 +81,76 @@ def test_a_requirement_that_is_about_no_score_is_not_met():
 def test_a_model_is_not_set_against_itself():
     with pytest.raises(ValueError, match="sets `teacher` against itself"):
         Requirement(metric="spearman_cosine", model="teacher", at_least="teacher")
+
+
+def benchmark(missing=()):
+    """Scores of two models on all of TR-MTEB, the teacher a tenth higher, the student without those in `missing`."""
+    scores = [
+        replace(
+            score(
+                model, None if model == "student" and row.name in missing else 0.5 + number / 100 + higher, row.name
+            ),
+            metric=MAIN_SCORES[row.category],
+            task=row.category,
+        )
+        for model, higher in (("student", 0), ("teacher", 0.1))
+        for number, row in enumerate(TASKS)
+    ]
+    return BenchmarkReport(name="TR-MTEB", runner="mteb", scores=tuple(scores), means=average_scores(scores))
+
+
+def judged(report, **requirement):
+    return judge([Requirement(**requirement)], [], report)
+
+
+# The mean of 0, 1, ... 25 hundredths; the last 11 tasks are of retrieval, and STSbTR is the 15th.
+@pytest.mark.parametrize(("name", "value"), [("tasks", 0.625), ("Retrieval", 0.7), ("STS", 0.64), ("STSbTR", 0.64)])
+def test_means_and_tasks_of_tr_mteb_are_required_by_name(name, value):
+    (met,) = judged(benchmark(), tr_mteb=name, model="student", min=value - 0.001)
+    assert met.passed and met.value == pytest.approx(value)
+    (missed,) = judged(benchmark(), tr_mteb=name, at_least="teacher")
+    assert not missed.passed and missed.bound == pytest.approx(value + 0.1)
+    assert missed.describe() == (
+        f"TR-MTEB's `{name}` of `student` is {value:.4f}, required at least {value + 0.1:.4f} of `teacher`"
+    )
+    assert [verdict.model for verdict in judged(benchmark(), tr_mteb=name, min=0)] == ["student", "teacher"]
+
+
+@pytest.mark.parametrize("name", ["tasks", "categories", "Retrieval"])
+def test_a_mean_that_lacks_a_task_does_not_pass_and_the_task_is_named(name):
+    report = benchmark(missing=("TQuadRetrieval", "SCIDOCSTR"))
+    (missed,) = judged(report, tr_mteb=name, model="student", min=0)
+    assert not missed.passed and missed.value is None
+    assert missed.describe().endswith("tasks have a score; missing: TQuadRetrieval, SCIDOCSTR)")
+    # Nor is it a bound for others.
+    (other,) = judged(report, tr_mteb=name, at_least="student")
+    assert not other.passed and other.bound is None and "`student`: " in other.describe()
+    # The others are whole.
+    assert judged(report, tr_mteb="STS", model="student", min=0)[0].passed
+
+
+def test_a_task_that_is_missing_does_not_pass_for_its_own_reason():
+    (missed,) = judged(benchmark(missing=("TQuadRetrieval",)), tr_mteb="TQuadRetrieval", model="student", min=0)
+    assert not missed.passed and missed.describe().endswith("is missing, required at least 0.0000 (constant)")
+
+
+def test_a_requirement_on_tr_mteb_without_its_scores_does_not_pass():
+    (verdict,) = judged(None, tr_mteb="tasks", min=0)
+    assert not verdict.passed and "'tr_mteb': 'tasks'" in verdict.describe()
+
+
+def test_a_requirement_on_tr_mteb_names_what_is_run():
+    check_requirements([Requirement(tr_mteb="tasks", min=0)], {}, ())
+    check_requirements([Requirement(tr_mteb="STS", min=0)], {}, ("STSbTR",))
+    with pytest.raises(ValueError, match=r"`Clustering`, which needs 2 .* leaves out TurkishColumnWritingClustering"):
+        check_requirements([Requirement(tr_mteb="Clustering", min=0)], {}, ("TurkishAbstractCorpusClustering",))
+    with pytest.raises(ValueError, match="TR-MTEB has no mean or task 'Retreival'; did you mean 'Retrieval'"):
+        check_requirements([Requirement(tr_mteb="Retreival", min=0)], {}, ())
+
+
+@pytest.mark.parametrize("changes", [{}, {"metric": "f1_cosine", "tr_mteb": "tasks"}])
+def test_a_requirement_is_on_one_thing(changes):
+    with pytest.raises(ValueError, match="needs either `metric` or `tr_mteb`"):
+        Requirement(min=0.1, **changes)
+    with pytest.raises(ValueError, match="TR-MTEB's `tasks` takes no `suite` or `truncate_dim`"):
+        Requirement(tr_mteb="tasks", min=0.1, truncate_dim=64)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hf_turkembed.scores import BenchmarkMean, Score
-from hf_turkembed.scoring.tr_mteb.tasks import TASKS
+from hf_turkembed.scoring.tr_mteb.tasks import TASKS, tasks_behind
 
 
 def average_scores(scores: Sequence[Score]) -> tuple[BenchmarkMean, ...]:
@@ -26,16 +26,18 @@ def average_values(model: str, values: Mapping[str, float]) -> list[BenchmarkMea
     for row in TASKS:
         if row.name in values:
             categories[row.category].append(values[row.name])
-    totals = {category: sum(row.category == category for row in TASKS) for category in categories}
+    everything = [value for found in categories.values() for value in found]
     by_category = [sum(found) / len(found) for found in categories.values() if found]
+    # A mean over categories is as incomplete as the least complete of them: tasks are counted in it too.
+    averaged = {"tasks": (everything, everything), "categories": (by_category, everything)}
+    averaged |= {category: (found, found) for category, found in categories.items()}
     return [
-        _mean(model, "tasks", [value for found in categories.values() for value in found], len(TASKS)),
-        _mean(model, "categories", by_category, len(categories)),
-        *(_mean(model, category, found, totals[category]) for category, found in categories.items()),
+        BenchmarkMean(
+            model=model,
+            over=over,
+            value=sum(found) / len(found) if found else None,
+            count=len(behind),
+            total=len(tasks_behind(over)),
+        )
+        for over, (found, behind) in averaged.items()
     ]
-
-
-def _mean(model: str, over: str, values: Sequence[float], total: int) -> BenchmarkMean:
-    """Average values; None has no mean."""
-    value = sum(values) / len(values) if values else None
-    return BenchmarkMean(model=model, over=over, value=value, count=len(values), total=total)

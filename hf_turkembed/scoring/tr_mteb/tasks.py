@@ -20,6 +20,8 @@ MAIN_SCORES: dict[Category, str] = {
     "STS": "cosine_spearman",
     "Retrieval": "ndcg_at_10",
 }
+# Means over all tasks: each task alike, or each category.
+_ALL = ("tasks", "categories")
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,27 @@ def select_tasks(names: Sequence[str]) -> tuple[TaskRow, ...]:
     Raises:
         ValueError: If TR-MTEB has no such task; the message has the nearest name.
     """
-    known = [row.name for row in TASKS]
     for name in names:
-        if name not in known:
-            nearest = get_close_matches(name, known, n=1, cutoff=0.3)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; its tasks are {', '.join(known)}."
-            raise ValueError(f"{BENCHMARK} has no task {name!r}{hint}")
+        _check_name(name, "task", [row.name for row in TASKS])
     return tuple(row for row in TASKS if not names or row.name in names)
+
+
+def tasks_behind(name: str) -> tuple[str, ...]:
+    """Return the names of the tasks behind a mean, or behind the score of a task.
+
+    Args:
+        name: `tasks` or `categories`, a category, or a task.
+
+    Raises:
+        ValueError: If there is no such mean, and no such task; the message has the nearest name.
+    """
+    _check_name(name, "mean or task", [*_ALL, *MAIN_SCORES, *(row.name for row in TASKS)])
+    return tuple(row.name for row in TASKS if name in _ALL or name in (row.category, row.name))
+
+
+def _check_name(name: str, kind: str, known: Sequence[str]) -> None:
+    """Raise unless a name is known."""
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1, cutoff=0.3)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {', '.join(known)}."
+        raise ValueError(f"{BENCHMARK} has no {kind} {name!r}{hint}")
