@@ -1,5 +1,6 @@
 """The benchmarks run and say what they measured; their numbers are nobody's business here."""
 
+import re
 import subprocess
 import sys
 
@@ -70,23 +71,28 @@ def test_embedding_is_timed_beside_sentence_transformers(run, gemma, tmp_path):
 def test_models_are_timed_beside_a_rival(run, gemma, tmp_path, monkeypatch):
     (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
     models = ["--models", f"rival={gemma}", f"own={gemma}", "--text", tmp_path / "tr.txt"]
-    settings = ["--dtypes", "float32", "float16", "--batch-sizes", 2, "--runs", 1, "--short-texts", 4]
+    settings = ["--dtypes", "float32", "float16", "--batch-sizes", 1, 2, 8, "--runs", 1, "--short-texts", 4]
     text = run("benchmarks/speed", *models, *settings, "--long-texts", 2, "--long-characters", 200)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:2] == "| "]
     assert rows[0][-1] == "own takes, times rival"
-    assert [row[:3] for row in rows[1:]] == [[k, d, "2"] for k in ("short", "long") for d in ("float32", "float16")]
+    # No batch is larger than there are texts.
+    batches = {"short": "124", "long": "12"}
+    dtypes = ("float32", "float16")
+    assert [row[:3] for row in rows[1:]] == [[k, d, b] for k in batches for d in dtypes for b in batches[k]]
     # Gemma overflows in float16 and is not timed there.
-    assert [row[3] for row in rows[1:]].count("overflows") == 2
+    assert all((row[3] == "overflows") == (row[1] == "float16") for row in rows[1:])
     assert "load average" in text
 
 
 @pytest.mark.slow
 def test_shapes_with_random_weights_are_timed(run, tmp_path):
     (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
-    models = ["--models", "rival=bert-base", "own=gemma-200m", "turkembed=gte-base", "--text", tmp_path / "tr.txt"]
     settings = ["--dtypes", "float32", "--batch-sizes", 4, "--runs", 1, "--short-texts", 4, "--long-texts", 0]
-    text = run("benchmarks/speed", *models, *settings)
-    assert "rival: 110.6 M parameters" in text and "own: 206.9 M parameters" in text and "turkembed: 305." in text
+    text = run("benchmarks/speed", "--text", tmp_path / "tr.txt", *settings)
+    assert "bert: 110.6 M parameters" in text and "magibu: 206.9 M parameters" in text and "turkembed: 305." in text
+    # All of them read the same tokens.
+    (row,) = (line for line in text.splitlines() if line.startswith("| short"))
+    assert len(set(re.findall(r"\((\d+) a text\)", row))) == 1 and row.count("a text") == 3
 
 
 @pytest.mark.slow

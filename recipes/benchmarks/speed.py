@@ -1,13 +1,14 @@
 """Time how fast models encode the same text beside a rival, on one machine and by turns.
 
-python recipes/benchmarks/speed.py --text FILE.txt --models rival=bert-base student=gemma-200m --tokenizers student=DIR
+python recipes/benchmarks/speed.py --text FILE.txt
 
 A model is the folder or the Hub id of an encoder, or a shape, which gets random weights, as time does not depend on
-them: `bert-base` (that of BERTurk, 32,000 tokens), `gte-base` (gte-multilingual-base, the base of TurkEmbed), and
-`gemma-200m` (EmbeddingGemma's network with 131,072 tokens and its two heads). A shape reads with the tokenizer given
-for it, or else with a WordPiece of its size trained on the text. The first model is the rival that the others are
-held against: how many times longer they take for the same texts, run by run. Tokens are each model's own, padding
-aside.
+them: `bert-base` (that of BERTurk, the rival), `gte-base` (gte-multilingual-base, the base of TurkEmbed), and
+`gemma-200m` (EmbeddingGemma's network with 131,072 tokens and its two heads). Without `--models` it is these three.
+Shapes read with the tokenizer given for them, or else all with one WordPiece of 32,000 tokens trained on the text: the
+same tokens for all, so that the networks are compared and not what tokenizers save. The first model is the rival that
+the others are held against: how many times longer they take for the same texts, run by run. Tokens are each model's
+own, padding aside. A batch is never larger than the number of texts.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,11 @@ from transformers import (
 from hf_turkembed import record
 
 _WIDTH = 768
+_WORDPIECE_SIZE = 32_000
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _UNSAFE_IN_FLOAT16 = "gemma3_text"
+_MODELS = ["bert=bert-base", "turkembed=gte-base", "magibu=gemma-200m"]
+_DTYPES = ["float32", "bfloat16", "float16"]
 SHAPES: dict[str, Callable[[], PreTrainedConfig]] = {
     "bert-base": lambda: BertConfig(vocab_size=32_000),
     "gte-base": lambda: GteConfig(vocab_size=250_048),
@@ -73,16 +78,25 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, required=True, help="one sentence a line")
-    parser.add_argument("--models", nargs="+", required=True, metavar="NAME=MODEL", help="the rival first")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=_MODELS,
+        metavar="NAME=MODEL",
+        help=f"rival first (default: {' '.join(_MODELS)})",
+    )
     parser.add_argument("--tokenizers", nargs="*", default=[], metavar="NAME=DIR", help="tokenizers of shapes")
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--short-texts", type=int, default=128, help="sentences to encode (default: 128)")
-    parser.add_argument("--long-texts", type=int, default=16, help="texts of joined sentences (default: 16)")
+    parser.add_argument("--dtypes", nargs="+", default=_DTYPES[:2], choices=_DTYPES, help="(default: the first two)")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32], help="(default: 1 8 32)")
+    parser.add_argument("--short-texts", type=int, default=32, help="sentences to encode (default: 32)")
+    parser.add_argument("--long-texts", type=int, default=4, help="texts of joined sentences (default: 4)")
     parser.add_argument("--long-characters", type=int, default=1200, help="of a long text, at least (default: 1200)")
-    parser.add_argument("--runs", type=int, default=5, help="measurements of each model (default: 5)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--runs", type=int, default=3, help="measurements of each model (default: 3)")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)"
+    )
     arguments = parser.parse_args()
+    started = time.perf_counter()
     lines = [line for line in arguments.text.read_text(encoding="utf-8").splitlines() if line]
     tokenizers = dict(entry.split("=", 1) for entry in arguments.tokenizers)
     encoders = {}
@@ -99,7 +113,7 @@ def main() -> None:
     print("\n| " + " | ".join(header) + " |\n|" + "---|" * len(header))
     for setting in settings(arguments, lines):
         print("| " + " | ".join(row_of(setting, encoders, arguments.runs)) + " |", flush=True)
-    print(f"\nload average at the end: {os.getloadavg()[0]:.2f}")
+    print(f"\nload average at the end: {os.getloadavg()[0]:.2f}; {(time.perf_counter() - started) / 60:.1f} minutes")
 
 
 def load(source: str, tokenizer: Path | None, lines: Sequence[str], folder: Path) -> SentenceTransformer:
@@ -109,9 +123,7 @@ def load(source: str, tokenizer: Path | None, lines: Sequence[str], folder: Path
     config = SHAPES[source]()
     torch.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
-    chosen = (
-        train_wordpiece(lines, config.vocab_size) if tokenizer is None else AutoTokenizer.from_pretrained(tokenizer)
-    )
+    chosen = train_wordpiece(tuple(lines)) if tokenizer is None else AutoTokenizer.from_pretrained(tokenizer)
     if len(chosen) > config.vocab_size:
         raise SystemExit(f"error: {tokenizer} has {len(chosen):,} tokens; {source} has {config.vocab_size:,} rows.")
     chosen.model_max_length = config.max_position_embeddings
@@ -123,12 +135,13 @@ def load(source: str, tokenizer: Path | None, lines: Sequence[str], folder: Path
     return SentenceTransformer(modules=[*modules, Normalize()], device="cpu")
 
 
-def train_wordpiece(lines: Sequence[str], size: int) -> PreTrainedTokenizerFast:
-    """Train a cased WordPiece tokenizer of at most a size."""
+@cache
+def train_wordpiece(lines: tuple[str, ...]) -> PreTrainedTokenizerFast:
+    """Train a cased WordPiece tokenizer."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=_SPECIAL, show_progress=False)
+    trainer = trainers.WordPieceTrainer(vocab_size=_WORDPIECE_SIZE, special_tokens=_SPECIAL, show_progress=False)
     tokenizer.train_from_iterator(lines, trainer)
     ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
@@ -167,7 +180,7 @@ def settings(arguments: argparse.Namespace, lines: Sequence[str]) -> Iterator[Se
         texts["long"].append(" ".join(parts))
     for kind, chosen in texts.items():
         for dtype in arguments.dtypes if chosen else ():
-            for batch_size in arguments.batch_sizes:
+            for batch_size in dict.fromkeys(min(size, len(chosen)) for size in arguments.batch_sizes):
                 yield Setting(kind=kind, texts=chosen, dtype=dtype, batch_size=batch_size)
 
 
