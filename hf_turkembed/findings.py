@@ -189,4 +189,10 @@ DIAGNOSTICS: Mapping[str, DiagnosticKind] = {
         measures="share of a suite's rows all of whose texts stand together in one row it was fine-tuned on",
         meaning="the suite's score is in part a score on training rows; take them out",
     ),
+    # No label was seen, only the teacher's vector: the share from which a text alone is held to weigh.
+    "distilled_texts": DiagnosticKind(
+        threshold=0.05,
+        measures="share of a suite's distinct texts whose vectors it learnt from its teacher",
+        meaning="how near it comes to the teacher on the suite is in part learnt by heart",
+    ),
 }

@@ -1,18 +1,21 @@
-"""What a model's records say it was fine-tuned on, read again so that evaluations can be held against it."""
+"""What a model's records say it was trained on, read again so that evaluations can be held against it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from hf_turkembed import recipe as recipes
 from hf_turkembed.recipe import FinetuneConfig, Recipe, TaskConfig
-from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_chain
+from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_chain, read_provenance
 from hf_turkembed.scoring.diagnostics import TrainedOn
 from hf_turkembed.strict_yaml import build
 from inputs import read_labelled
 
 
 def read_trained_on(recipe: Recipe, folder: Path) -> TrainedOn:
-    """Read the rows of all fine-tuning stages in a model's chain of records.
+    """Read the rows of all fine-tuning stages in a model's chain of records, and the texts of its distillation.
 
     Args:
         recipe: Says where `{data_root}` and `{output_dir}` lie.
@@ -22,24 +25,56 @@ def read_trained_on(recipe: Recipe, folder: Path) -> TrainedOn:
         ValueError: If a record is damaged, or data with the recorded digest cannot be read.
     """
     if not (folder / PROVENANCE_FILE).is_file():
-        return TrainedOn(missing="no record says what it was trained on")
+        reason = "no record says what it was trained on"
+        return TrainedOn(missing=reason, distilled_missing=reason)
     chain = read_chain(folder)
     if beyond := _find_unread(chain):
-        return TrainedOn(missing=f"the record behind {beyond} is not at hand")
+        reason = f"the record behind {beyond} is not at hand"
+        return TrainedOn(missing=reason, distilled_missing=reason)
+    rows, missing = _read_finetuned(recipe, chain)
+    distilled, distilled_missing = _read_distilled(recipe, folder, chain)
+    return TrainedOn(rows=rows, missing=missing, distilled=distilled, distilled_missing=distilled_missing)
+
+
+def _read_finetuned(recipe: Recipe, chain: Sequence[Provenance]) -> tuple[list[tuple[str, ...]], str]:
+    """Read the rows of all fine-tuning stages; or say why not all of them can be read."""
     rows: list[tuple[str, ...]] = []
     finetuned = [record.identity for record in chain if record.identity.step == "finetune"]
     for identity in finetuned:
         for found in identity.inputs:
             if found.role.startswith("stages.") and not _is_at_hand(recipe, found):
-                return TrainedOn(missing=f"`{found.name}`, which it was fine-tuned on, is not at hand or has changed")
+                return [], f"`{found.name}`, which it was fine-tuned on, is not at hand or has changed"
         try:
             config: FinetuneConfig = build(FinetuneConfig, identity.recipe, PROVENANCE_FILE)
         except ValueError as error:
-            return TrainedOn(missing=f"its record is of another version ({error})")
+            return [], f"its record is of another version ({error})"
         for name, stage in config.stages.items():
             for key, task in stage.tasks.items():
                 rows += _read_rows(recipe, identity, f"stages.{name}.tasks.{key}", task)
-    return TrainedOn(rows=rows, missing="" if finetuned else "it was not fine-tuned, as far as its records tell")
+    return rows, "" if finetuned else "it was not fine-tuned, as far as its records tell"
+
+
+def _read_distilled(recipe: Recipe, folder: Path, chain: Sequence[Provenance]) -> tuple[list[str], str]:
+    """Read the texts of all distillations, without those kept from training; or say why they cannot be read."""
+    texts: list[str] = []
+    distilled = [record.identity for record in chain if record.identity.step == "distill"]
+    for found in (identity.input("vectors") for identity in distilled):
+        store = _find_store(recipe, folder, found)
+        if store is None or digest_path(store) != found.digest:
+            return [], f"`{found.name}`, which it was distilled on, is not at hand or has changed"
+        for shard in sorted(store.glob("data/*/train-*.parquet")):
+            texts += pq.read_table(shard, columns=["text"]).column("text").to_pylist()
+    return texts, "" if distilled else "it was not distilled, as far as its records tell"
+
+
+def _find_store(recipe: Recipe, folder: Path, found: Input) -> Path | None:
+    """Find a store of vectors by its record among the steps beside a model, or where the recipe says."""
+    run, name = folder.resolve().parent, Path(found.name).name
+    near = [*run.glob(name), *run.parent.glob(f"*/{name}")] if found.record is not None else []
+    for place in near:
+        if (place / PROVENANCE_FILE).is_file() and read_provenance(place).identity.digest == found.record:
+            return place
+    return recipes.local_path(recipe, found.name) if _is_at_hand(recipe, found) and found.revision is None else None
 
 
 def _read_rows(recipe: Recipe, identity: Identity, role: str, task: TaskConfig) -> list[tuple[str, ...]]:

@@ -1,7 +1,10 @@
-"""What a model was fine-tuned on, read again from its records; or why that is not known."""
+"""What a model was trained on, read again from its records; or why that is not known."""
 
 import json
+import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hf_turkembed import record
@@ -52,6 +55,52 @@ def finetuned(tmp_path):
     return write
 
 
+@pytest.fixture
+def distilled(tmp_path):
+    """Write a store of vectors, its record, and that of a model distilled on it, in a run of their own."""
+
+    def write(run="run"):
+        folder = tmp_path / run
+        for split, texts in {"train-00000": ["a", "b"], "train-00001": ["c"], "validation-00000": ["d"]}.items():
+            path = folder / "embed/data/tr" / f"{split}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table({"text": texts, "embedding": [0.5] * len(texts)}), path)
+        observed = Observed(finished="", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={})
+        embed = Identity(step="embed", recipe={}, inputs=(), code="0", seed=1)
+        record.write_provenance(folder / "embed", Provenance(identity=embed, observed=observed))
+        digest = record.digest_path(folder / "embed")
+        vectors = Input(role="vectors", kind="dataset", name="{output_dir}/embed", digest=digest, record=embed.digest)
+        identity = Identity(step="distill", recipe={}, inputs=(vectors,), code="0", seed=1)
+        (folder / "distill").mkdir()
+        record.write_provenance(folder / "distill", Provenance(identity=identity, observed=observed))
+        return folder, identity.digest
+
+    return write
+
+
+def test_the_texts_of_the_distillation_are_read_without_those_kept_from_it(recipe, distilled):
+    folder, _ = distilled()
+    found = read_trained_on(recipe, folder / "distill")
+    assert (list(found.distilled), found.distilled_missing) == (["a", "b", "c"], "")
+    assert "it was not fine-tuned" in found.missing
+
+
+def test_the_distillation_of_another_run_is_found_by_its_record(recipe, distilled, finetuned):
+    _, link = distilled("other")
+    folder, _ = finetuned("nli", base=link)
+    found = read_trained_on(recipe, folder)
+    assert len(found.rows) == 3 and list(found.distilled) == ["a", "b", "c"]
+
+
+def test_vectors_that_changed_or_are_gone_are_said(recipe, distilled):
+    folder, _ = distilled()
+    (folder / "embed/data/tr/train-00001.parquet").unlink()
+    changed = "`{output_dir}/embed`, which it was distilled on, is not at hand or has changed"
+    assert read_trained_on(recipe, folder / "distill").distilled_missing == changed
+    shutil.rmtree(folder / "embed")
+    assert read_trained_on(recipe, folder / "distill").distilled_missing == changed
+
+
 def test_the_rows_of_all_stages_are_read(recipe, finetuned):
     _, link = finetuned("nli")
     folder, _ = finetuned("sts", base=link)
@@ -91,9 +140,11 @@ def test_a_stage_before_without_its_record_is_said(recipe, finetuned):
 
 
 def test_a_model_without_a_record_or_without_fine_tuning_says_so(recipe, tmp_path):
-    assert "no record" in read_trained_on(recipe, tmp_path).missing
+    found = read_trained_on(recipe, tmp_path)
+    assert "no record" in found.missing and found.distilled_missing == found.missing
     identity = Identity(step="clone", recipe={}, inputs=(), code="0", seed=1)
     observed = Observed(finished="", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={})
     (tmp_path / "clone").mkdir()
     record.write_provenance(tmp_path / "clone", Provenance(identity=identity, observed=observed))
-    assert "it was not fine-tuned" in read_trained_on(recipe, tmp_path / "clone").missing
+    found = read_trained_on(recipe, tmp_path / "clone")
+    assert "it was not fine-tuned" in found.missing and "it was not distilled" in found.distilled_missing

@@ -30,12 +30,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedOn:
-    """What a model was fine-tuned on, as far as its records tell."""
+    """What a model was trained on, as far as its records tell."""
 
-    # Texts of each row: both sentences of a pair, or the three of a triplet.
+    # Texts of each row it was fine-tuned on: both sentences of a pair, or the three of a triplet.
     rows: Sequence[tuple[str, ...]] = ()
     # Why that is not everything; empty where it is.
     missing: str = ""
+    # Texts whose vectors it learnt from a teacher, and why those are not all.
+    distilled: Sequence[str] = ()
+    distilled_missing: str = ""
 
 
 def diagnose_vectors(
@@ -169,19 +172,35 @@ def diagnose_forgetting(
 def diagnose_leakage(
     model: str, suites: Mapping[str, Sequence[Sequence[str]]], trained_on: TrainedOn
 ) -> list[Diagnostic]:
-    """Ask how much of each suite stands in the data that a model was fine-tuned on.
+    """Ask how much of each suite stands in the data that a model was fine-tuned on, or distilled on.
 
     Args:
         model: Role of the model.
         suites: Columns of text of each suite, by its name.
-        trained_on: What the model was fine-tuned on.
+        trained_on: What the model was trained on.
     """
+    distinct = {
+        name: list(dict.fromkeys(text for column in suite for text in column)) for name, suite in suites.items()
+    }
+    return [
+        *_diagnose_finetuned(model, suites, distinct, trained_on),
+        *_diagnose_distilled(model, distinct, trained_on),
+    ]
+
+
+def _diagnose_finetuned(
+    model: str,
+    suites: Mapping[str, Sequence[Sequence[str]]],
+    distinct: Mapping[str, Sequence[str]],
+    trained_on: TrainedOn,
+) -> list[Diagnostic]:
+    """Look for the texts and the rows of suites in rows of fine-tuning."""
     if trained_on.missing:
         return [_missing(name, model, trained_on.missing) for name in ("leaked_texts", "leaked_rows")]
     seen = {text for row in trained_on.rows for text in row}
     found = []
     for suite, columns in suites.items():
-        texts = list(dict.fromkeys(text for column in columns for text in column))
+        texts = distinct[suite]
         known = find_leakage(seen, texts)
         rows = list(zip(*columns, strict=True))
         # A pair stands in a triplet that holds both of its texts.
@@ -192,6 +211,25 @@ def diagnose_leakage(
             _found("leaked_rows", model, whole.share, suite, detail=f"{whole.count:,} of {len(rows):,} rows"),
         ]
     return found
+
+
+def _diagnose_distilled(model: str, distinct: Mapping[str, Sequence[str]], trained_on: TrainedOn) -> list[Diagnostic]:
+    """Look for the texts of suites among those of the distillation, which are read once."""
+    if trained_on.distilled_missing:
+        return [_missing("distilled_texts", model, trained_on.distilled_missing)]
+    everything = list(dict.fromkeys(text for texts in distinct.values() for text in texts))
+    known = {everything[row] for row in find_leakage(trained_on.distilled, everything).rows}
+    counts = {suite: sum(text in known for text in texts) for suite, texts in distinct.items()}
+    return [
+        _found(
+            "distilled_texts",
+            model,
+            counts[suite] / len(texts),
+            suite,
+            detail=f"{counts[suite]:,} of {len(texts):,} texts",
+        )
+        for suite, texts in distinct.items()
+    ]
 
 
 def _found(

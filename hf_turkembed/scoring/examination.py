@@ -24,7 +24,7 @@ class Examination:
     # Suites that are profiled at every width, and with which forms of storage.
     profiled: tuple[str, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
-    # Models that are diagnosed, and what each was fine-tuned on.
+    # Models that are diagnosed, and what each was trained on.
     trained_on: Mapping[str, TrainedOn] = field(default_factory=dict)
     # Of a model, the one that it was trained from.
     trained_from: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def diagnose_embeddings(
         suites: The held-out data; vectors are looked at where a suite shares the prompt of the first.
         encoded: Embeddings of each suite's text columns.
         encode: Texts to embeddings, with the prompt of the first suite.
-        trained_on: What the model was fine-tuned on.
+        trained_on: What the model was trained on.
     """
     vectors: dict[str, NDArray[np.float32]] = {}
     for suite, embeddings in zip(suites, encoded, strict=True):

@@ -202,8 +202,17 @@ def test_a_pair_inside_a_triplet_that_was_trained_on_is_leaked():
 
 
 def test_leakage_from_unknown_data_is_missing_with_the_reason():
-    found = diagnose_leakage("m", {"s": [["a"], ["b"]], "t": [["c"], ["d"]]}, TrainedOn(missing="no record"))
-    assert [one.missing for one in found] == ["no record"] * 2
+    trained_on = TrainedOn(missing="no record", distilled_missing="no store")
+    found = diagnose_leakage("m", {"s": [["a"], ["b"]], "t": [["c"], ["d"]]}, trained_on)
+    assert [one.missing for one in found] == ["no record"] * 2 + ["no store"]
+
+
+def test_texts_whose_vectors_were_learnt_are_counted_once_for_all_suites():
+    suites = {"s": list(zip(*PAIRS, strict=True)), "t": [["Soru 1 nedir?", "x"], ["y", "z"]]}
+    trained_on = TrainedOn(missing="not fine-tuned", distilled=[left for left, _ in PAIRS[:20]])
+    found = [one for one in diagnose_leakage("m", suites, trained_on) if one.name == "distilled_texts"]
+    assert [(one.suite, one.value, one.flagged) for one in found] == [("s", 0.1, True), ("t", 0.25, True)]
+    assert found[0].detail == "20 of 200 texts"
 
 
 def test_every_diagnostic_of_the_list_is_made_for_a_model_that_was_trained_from_another(model, suite, score):
