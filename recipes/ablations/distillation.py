@@ -27,7 +27,8 @@ class Variant:
     """The recipe with one thing changed."""
 
     name: str
-    # Changes to the steps that make the student, by step, and to its training.
+    # Changes to the steps that make the student, by step, to what it is taught with, and to its training.
+    embed: tuple[str, ...] = ()
     tokenizer: tuple[str, ...] = ()
     clone: tuple[str, ...] = ()
     distill: tuple[str, ...] = ()
@@ -35,6 +36,13 @@ class Variant:
 
 # A third of the recipe's text.
 CORPUS = ("embed.corpus.rows=200", "embed.corpus.rows_by_language={tr: 12000}")
+# News, essays, fiction and everyday sentences in place of the encyclopedia, about as many.
+OTHER_TURKISH = (
+    "embed.corpus.files={tr: ['{data_root}/data/wmt-tr-en/newstest2016.tur', "
+    "'{data_root}/data/turkish-text/ud_boun_dev.txt']}",
+    "embed.corpus.tables=[{source: '{data_root}/data/multilingual/tatoeba', files: en-tr.tsv, column: '2', "
+    "language: tr}]",
+)
 VARIANTS = (
     Variant(name="as the recipe"),
     Variant(name="rows of new tokens scaled", clone=("clone.initialization=scaled_mean",)),
@@ -43,6 +51,9 @@ VARIANTS = (
     Variant(name="65,536 tokens", tokenizer=("tokenizer.vocab_size=65536", "tokenizer.new_tokens=12288")),
     Variant(name="new rows first", distill=("distill.new_rows_ratio=0.3", "distill.id_map={output_dir}/tokenizer")),
     Variant(name="three epochs", distill=("distill.epochs=3",)),
+    Variant(name="rates tripled", distill=("distill.learning_rate=3.0e-4", "distill.embedding_learning_rate=3.0e-3")),
+    Variant(name="similarities kept", distill=("distill.similarity_weight=1.0",)),
+    Variant(name="other Turkish text", embed=OTHER_TURKISH),
 )
 
 
@@ -71,6 +82,9 @@ def run(recipe: Recipe, arguments: argparse.Namespace, variant: Variant, seed: i
     clone = own / "clone" if variant.tokenizer or variant.clone else shared / "clone"
     if variant.tokenizer:
         step("tokenizer", arguments, [*variant.tokenizer, f"output_dir={own}"])
+    vectors = own / "embed" if variant.embed else base / "embed"
+    if variant.embed:
+        step("embed", arguments, [*CORPUS, *variant.embed, f"output_dir={own}"])
     step("clone", arguments, [*variant.clone, f"clone.tokenizer={tokenizer}", f"output_dir={clone.parent}"])
     changes = [change.replace("{output_dir}", str(base)) for change in variant.distill]
     output = own / f"seed-{seed}"
@@ -80,7 +94,7 @@ def run(recipe: Recipe, arguments: argparse.Namespace, variant: Variant, seed: i
         [
             *changes,
             f"distill.student={clone}",
-            f"distill.vectors={base / 'embed'}",
+            f"distill.vectors={vectors}",
             f"seed={seed}",
             f"output_dir={output}",
         ],
