@@ -56,13 +56,13 @@ class Strike:
     waits: list[float]
 
 
-def write_version(folder: Path, version: int) -> Path:
+def write_version(folder: Path, version: int, size: int = 100_000) -> Path:
     """Write one version of a model's folder: card and weights change, a file goes, a file comes, one stays."""
     folder.mkdir(parents=True)
     (folder / "1_Pooling").mkdir()
     (folder / "README.md").write_text(_CARD.format(version=version), encoding="utf-8")
     (folder / "config.json").write_text('{"model_type": "gte"}')
-    (folder / "model.safetensors").write_bytes(os.urandom(100_000))
+    (folder / "model.safetensors").write_bytes(os.urandom(size))
     (folder / "1_Pooling" / f"config_{version}.json").write_text(f'{{"version": {version}}}')
     return folder
 
@@ -93,18 +93,21 @@ def remote(hub: Client, name: str, revision: str = "main") -> dict[str, str]:
     return {path: item.lfs.sha256 if item.lfs else item.blob_id for path, item in found.items()}
 
 
-def strike(hub: Client, route: str, fault: dict[str, Any], *, update: bool, **settings: Any) -> Strike:
+def strike(
+    hub: Client, route: str, fault: dict[str, Any], *, update: bool, size: int = 100_000, **settings: Any
+) -> Strike:
     """Publish while something goes wrong, and check what is left; publish again, and check that all is well.
 
     Args:
         hub: Where.
         route: A regular expression for the requests that are struck.
         fault: What strikes them.
+        size: Bytes of the weights.
         update: Publish a second version over a first; else the first one, into a repo that is not there yet.
         settings: Which of these requests are struck.
     """
     name, place = hub.new_name(), hub.folder / f"{time.monotonic_ns()}"
-    old, new = write_version(place / "old", 1), write_version(place / "new", 2)
+    old, new = write_version(place / "old", 1, size), write_version(place / "new", 2, size)
     before, after = digests(old) if update else {}, digests(new)
     if update:
         publish(name, old, tag="v1")

@@ -54,6 +54,17 @@ def a_fault_that_stays_leaves_the_old_or_the_new_and_the_next_run_finishes(hub: 
                 hub.survived += struck.requests > 0
 
 
+def a_file_in_parts_survives_every_fault_at_a_part_and_at_their_end(hub: Client) -> None:
+    if hub.xet:
+        # Which has no parts.
+        return
+    for route in ("/parts/2$", "/complete$"):
+        for name, fault in FAULTS.items():
+            struck = strike(hub, route, fault, update=False, size=12_000_000)
+            assert struck.requests > 0, name
+            hub.survived += struck.requests
+
+
 def a_publication_that_is_killed_is_finished_by_the_next(hub: Client) -> None:
     # Answered slowly, it does not know what became of its request; refused, it is waiting for the next try.
     faults = [("slow", route, {"seconds": 30.0}) for route in _MOMENTS]
