@@ -85,6 +85,7 @@ def test_the_second_run_skips_every_step_and_says_so(demo, script):
     assert re.findall(r"(\w+): already done, skipped$", log, flags=re.MULTILINE) == [
         "sandbox",
         "tokenizer",
+        "corpus",
         "clone",
         "embed",
         "distill",
@@ -100,7 +101,7 @@ def test_the_second_run_skips_every_step_and_says_so(demo, script):
 def test_every_published_folder_holds_its_record_and_a_card_without_leaks(demo):
     folder, _ = demo
     repos = [path.parent for path in (folder / "outbox").rglob("README.md")]
-    assert len(repos) == 4
+    assert len(repos) == 5
     for repo in repos:
         assert record.read_provenance(repo).identity.code
         text = (
@@ -273,10 +274,10 @@ def test_a_recipe_parses_says_what_it_needs_and_names_no_machine(path):
 
 def test_the_full_recipes_have_the_papers_settings():
     magibu = load_recipe(ROOT / "recipes/magibu/embeddingmagibu_200m.yaml")
-    assert magibu.tokenizer.vocab_size == 131072 and len(magibu.embed.corpus.languages) == 40
+    assert magibu.tokenizer.vocab_size == 131072 and len(magibu.corpus.text.languages) == 40
     rows = {
-        **dict.fromkeys(magibu.embed.corpus.languages, magibu.embed.corpus.rows),
-        **magibu.embed.corpus.rows_by_language,
+        **dict.fromkeys(magibu.corpus.text.languages, magibu.corpus.text.rows),
+        **magibu.corpus.text.rows_by_language,
     }
     assert sum(rows.values()) == 580_000
     assert (magibu.distill.epochs, magibu.distill.batch_size, magibu.distill.learning_rate) == (1, 256, 5e-5)
@@ -291,7 +292,19 @@ def test_the_full_recipes_have_the_papers_settings():
 
 @pytest.mark.parametrize(
     "step",
-    ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "classify", "score", "publish", "pipeline"),
+    (
+        "sandbox",
+        "tokenizer",
+        "corpus",
+        "clone",
+        "embed",
+        "distill",
+        "finetune",
+        "classify",
+        "score",
+        "publish",
+        "pipeline",
+    ),
 )
 def test_every_script_has_help(step, capsys):
     assert run_script(step, "--help") == 0
