@@ -170,7 +170,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     release = ["-m", "hf_turkembed", "release", "release.yaml", "publish.target=hub"]
     planned = run_client(*release, "--dry-run", xet=mode == "xet")
     assert planned.returncode == 0, planned.stderr[-3000:]
-    assert planned.stdout.count("would be published to hub:") == 6 and "collected" not in planned.stdout
+    assert planned.stdout.count("would be published to hub:") == 7 and "collected" not in planned.stdout
     assert {request["method"] for request in hub.requests()} == {"GET"}
     cut_off = run_client(*publish, xet=mode == "xet")
     assert cut_off.returncode == 1 and "Traceback" not in cut_off.stderr
@@ -183,7 +183,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     assert written == {f"{mode}-{name}" for name in ("distilled", "nli", "sts")}
     repos = {repo.repo_id: repo.folder for repo in load_recipe(tmp_path / "release.yaml").publish.repos.values()}
     for name in repos:
-        kind = "datasets" if name.endswith("vectors") else "models"
+        kind = "datasets" if name.endswith(("corpus", "vectors")) else "models"
         git = Repo(str(hub.folder / kind / name))
         messages = [entry.commit.message.decode().split()[0] for entry in git.get_walker()]
         assert messages == ["Publish", "initial"]
@@ -194,7 +194,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     for package in ("with", "without"):
         loaded = run_client("-m", "hub_server.release_loading", package, "v1.0", *pairs, xet=mode == "xet")
         assert loaded.returncode == 0, loaded.stderr[-3000:]
-        assert loaded.stdout.count(f"loaded {package} the package") == len(repos) == 6
+        assert loaded.stdout.count(f"loaded {package} the package") == len(repos) == 7
     verified = run_client("-m", "hf_turkembed", "verify", f"acme/{mode}-sts@v1.0", xet=mode == "xet")
     assert verified.returncode == 0, verified.stdout + verified.stderr[-2000:]
 

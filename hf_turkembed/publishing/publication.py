@@ -236,6 +236,8 @@ def _verify(staged: Path, repo: HubRepo, difference: Difference | None, base: Pa
     verification = verify_folder(staged, repo_id=repo.repo_id, base=base)
     if not verification.passed:
         raise ValueError(f"{repo} failed verification and was not published: {verification.describe_failures()}.")
+    if not verification.loaded:
+        logger.warning("%s: %s.", repo, verification.checks[-1].detail)
     return verification
 
 
