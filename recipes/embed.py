@@ -3,15 +3,13 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/embed.py RECIPE [section.key=value ...]
 """
 
-from hf_turkembed.corpus import sample_rows
-from hf_turkembed.distillation import (
-    BatchedEncoder,
-    check_vectors,
-    count_rows,
-    embed_corpus,
-    list_shards,
-    remove_checksums,
-)
+from collections.abc import Iterator
+
+from hf_turkembed import recipe as recipes
+from hf_turkembed.corpus import Shard, is_parallel, list_shards, plan_shards, read_shards, sample_rows
+from hf_turkembed.distillation import BatchedEncoder, check_vectors, count_rows, embed_corpus, remove_checksums
+from hf_turkembed.recipe import Recipe
+from hf_turkembed.record import Identity
 from hf_turkembed.step import finish_step, open_step
 from inputs import clear_errors, fetch, load_encoder, read_recipe, start_process_group, text_sources
 
@@ -29,7 +27,7 @@ def main() -> None:
                 return
             config = recipe.embed
             folder = fetch(recipe, step.identity, "teacher", config.teacher)
-            sources = text_sources(recipe, step.identity, "corpus", config.corpus)
+            shards, parallel = read_corpus(recipe, step.identity)
             teacher = BatchedEncoder(
                 load_encoder(folder, config.precision, accelerator.device, config.attention),
                 max_length=config.max_length,
@@ -40,12 +38,9 @@ def main() -> None:
             )
             embed_corpus(
                 teacher,
-                {source.language: sample_rows(source, seed=recipe.seed) for source in sources},
+                shards,
                 step.partial,
-                shard_rows=config.shard_rows,
-                validation_rows=config.validation_rows,
-                test_rows=config.test_rows,
-                parallel=config.corpus.is_parallel,
+                parallel=parallel,
                 rank=accelerator.process_index,
                 num_processes=accelerator.num_processes,
             )
@@ -57,6 +52,18 @@ def main() -> None:
                 outputs = list_shards(step.partial)
                 finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=outputs)
         accelerator.end_training()
+
+
+def read_corpus(recipe: Recipe, identity: Identity) -> tuple[Iterator[Shard], bool]:
+    """Cut the texts into shards; tell whether some have a text that the teacher embeds in their place."""
+    config = recipes.section_of(recipe, "embed")
+    if config.texts is not None:
+        folder = recipes.local_path(recipe, config.texts)
+        return read_shards(folder, config.shard_rows), is_parallel(folder)
+    sources = text_sources(recipe, identity, "corpus", config.corpus)
+    rows = {source.language: sample_rows(source, seed=recipe.seed) for source in sources}
+    shards = plan_shards(rows, config.shard_rows, validation_rows=config.validation_rows, test_rows=config.test_rows)
+    return shards, config.corpus.is_parallel
 
 
 if __name__ == "__main__":

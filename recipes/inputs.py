@@ -302,7 +302,8 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
     if recipe.score is not None and "score" in steps:
         check_scoring(recipe.score)
         check_suites(recipe, recipe.score.suites, nothing)
-    corpora = [section.corpus for section in (recipe.tokenizer, recipe.embed) if section is not None]
+    corpora = [section.corpus for section in (recipe.tokenizer, recipe.embed) if section and section.corpus]
+    corpora += [recipe.corpus.text] if recipe.corpus is not None else []
     corpora += [section.heldout for section in (recipe.tokenizer, recipe.clone) if section is not None]
     if recipe.score is not None and recipe.score.long_text is not None and "score" in steps:
         corpora.append(recipe.score.long_text.corpus)

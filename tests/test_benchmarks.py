@@ -9,7 +9,7 @@ from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 from scripts import run_script
 from sentence_transformers import SentenceTransformer
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import TextRow, plan_shards
 from hf_turkembed.distillation import BatchedEncoder, embed_corpus
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "recipes/benchmarks").glob("*.py"))
@@ -110,7 +110,7 @@ def test_publishing_is_timed_beside_the_client_and_a_changed_card_is_counted(run
 def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     rows = {"tr": [TextRow(f"{text} {number}") for number in range(30) for text in TEXTS]}
     teacher = BatchedEncoder(SentenceTransformer(str(gemma), device="cpu"), max_length=64, batch_tokens=512)
-    embed_corpus(teacher, rows, tmp_path, shard_rows=99, validation_rows=9)
+    embed_corpus(teacher, plan_shards(rows, 99, validation_rows=9), tmp_path)
     settings = ["--rows", 128, "--seeds", 0, "--matryoshka-dims", *MATRYOSHKA_DIMS]
     text = run("benchmarks/distill", "--student", gemma, "--vectors", tmp_path, *settings)
     names = [line.split("|")[1].strip() for line in text.splitlines() if line[:2] == "| " and "cosine" not in line]

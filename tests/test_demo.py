@@ -85,6 +85,7 @@ def test_the_second_run_skips_every_step_and_says_so(demo, script):
     assert re.findall(r"(\w+): already done, skipped$", log, flags=re.MULTILINE) == [
         "sandbox",
         "tokenizer",
+        "corpus",
         "clone",
         "embed",
         "distill",
@@ -100,7 +101,7 @@ def test_the_second_run_skips_every_step_and_says_so(demo, script):
 def test_every_published_folder_holds_its_record_and_a_card_without_leaks(demo):
     folder, _ = demo
     repos = [path.parent for path in (folder / "outbox").rglob("README.md")]
-    assert len(repos) == 4
+    assert len(repos) == 5
     for repo in repos:
         assert record.read_provenance(repo).identity.code
         text = (
@@ -169,7 +170,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     release = ["-m", "hf_turkembed", "release", "release.yaml", "publish.target=hub"]
     planned = run_client(*release, "--dry-run", xet=mode == "xet")
     assert planned.returncode == 0, planned.stderr[-3000:]
-    assert planned.stdout.count("would be published to hub:") == 6 and "collected" not in planned.stdout
+    assert planned.stdout.count("would be published to hub:") == 7 and "collected" not in planned.stdout
     assert {request["method"] for request in hub.requests()} == {"GET"}
     cut_off = run_client(*publish, xet=mode == "xet")
     assert cut_off.returncode == 1 and "Traceback" not in cut_off.stderr
@@ -182,7 +183,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     assert written == {f"{mode}-{name}" for name in ("distilled", "nli", "sts")}
     repos = {repo.repo_id: repo.folder for repo in load_recipe(tmp_path / "release.yaml").publish.repos.values()}
     for name in repos:
-        kind = "datasets" if name.endswith("vectors") else "models"
+        kind = "datasets" if name.endswith(("corpus", "vectors")) else "models"
         git = Repo(str(hub.folder / kind / name))
         messages = [entry.commit.message.decode().split()[0] for entry in git.get_walker()]
         assert messages == ["Publish", "initial"]
@@ -193,7 +194,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_next_run_and_loads_from_t
     for package in ("with", "without"):
         loaded = run_client("-m", "hub_server.release_loading", package, "v1.0", *pairs, xet=mode == "xet")
         assert loaded.returncode == 0, loaded.stderr[-3000:]
-        assert loaded.stdout.count(f"loaded {package} the package") == len(repos) == 6
+        assert loaded.stdout.count(f"loaded {package} the package") == len(repos) == 7
     verified = run_client("-m", "hf_turkembed", "verify", f"acme/{mode}-sts@v1.0", xet=mode == "xet")
     assert verified.returncode == 0, verified.stdout + verified.stderr[-2000:]
 
@@ -273,10 +274,10 @@ def test_a_recipe_parses_says_what_it_needs_and_names_no_machine(path):
 
 def test_the_full_recipes_have_the_papers_settings():
     magibu = load_recipe(ROOT / "recipes/magibu/embeddingmagibu_200m.yaml")
-    assert magibu.tokenizer.vocab_size == 131072 and len(magibu.embed.corpus.languages) == 40
+    assert magibu.tokenizer.vocab_size == 131072 and len(magibu.corpus.text.languages) == 40
     rows = {
-        **dict.fromkeys(magibu.embed.corpus.languages, magibu.embed.corpus.rows),
-        **magibu.embed.corpus.rows_by_language,
+        **dict.fromkeys(magibu.corpus.text.languages, magibu.corpus.text.rows),
+        **magibu.corpus.text.rows_by_language,
     }
     assert sum(rows.values()) == 580_000
     assert (magibu.distill.epochs, magibu.distill.batch_size, magibu.distill.learning_rate) == (1, 256, 5e-5)
@@ -291,7 +292,19 @@ def test_the_full_recipes_have_the_papers_settings():
 
 @pytest.mark.parametrize(
     "step",
-    ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "classify", "score", "publish", "pipeline"),
+    (
+        "sandbox",
+        "tokenizer",
+        "corpus",
+        "clone",
+        "embed",
+        "distill",
+        "finetune",
+        "classify",
+        "score",
+        "publish",
+        "pipeline",
+    ),
 )
 def test_every_script_has_help(step, capsys):
     assert run_script(step, "--help") == 0

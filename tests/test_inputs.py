@@ -2,11 +2,14 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from samples import MATRYOSHKA_DIMS
 
 from hf_turkembed.recipe import load_recipe
-from inputs import check_local_data, check_topology, find_columns
+from hf_turkembed.step import identify
+from inputs import check_local_data, check_topology, find_columns, read_labelled
 from score import choose_widths
 
 STAGE = "{source: '{data_root}/sts.tsv', columns: [sentence1, sentence2, score], expected_rows: 2}"
@@ -158,3 +161,27 @@ def test_a_group_smaller_than_asked_for_is_refused(environment, processes, passe
     else:
         with pytest.raises(ValueError, match="1 forms the group"):
             check_topology(processes, environment)
+
+
+@pytest.mark.parametrize(("split", "rows"), [("train", 5749), ("validation", 1500), ("test", 1379)])
+def test_stsb_tr_by_its_translators_is_read_with_its_scores_as_texts(tmp_path, monkeypatch, split, rows):
+    # Laid out as it is on the Hub, where the folder that bears its name stands for it.
+    names = ("genre", "dataset", "year", "sid", "score", "sentence1", "sentence2")
+    table = {name: [f"{name} {row}" for row in range(rows)] for name in names}
+    table["score"] = [f"{row % 6}.{row % 10 if row % 6 < 5 else 0}00" for row in range(rows)]
+    folder = tmp_path / "figenfikri" / "stsb_tr" / "data"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table(table), folder / f"{split}-00000-of-00001.parquet")
+    monkeypatch.chdir(tmp_path)
+    source = f"{{source: figenfikri/stsb_tr@{'1' * 40}, split: {split}, columns: [sentence1, sentence2, score]"
+    (tmp_path / "recipe.yaml").write_text(
+        "output_dir: run\nseed: 1\nsteps: []\n"
+        "score:\n  models: {m: ./m}\n  truncate_dims: [8]\n  batch_size: 8\n"
+        f"  suites: {{stsb-tr: {{kind: sts, data: {source}, expected_rows: {rows}}}}}}}\n"
+    )
+    (tmp_path / "m").mkdir()
+    read = load_recipe(tmp_path / "recipe.yaml")
+    suite = read.score.suites["stsb-tr"]
+    found = read_labelled(read, identify(read, "score"), "suites.stsb-tr.data", suite.data, suite.kind)
+    assert len(found["score"]) == rows and found["sentence2"][-1] == f"sentence2 {rows - 1}"
+    assert min(found["score"]) == 0 and max(found["score"]) == 1 and found["score"][1] == pytest.approx(1.1 / 5)

@@ -14,6 +14,16 @@ from hf_turkembed.corpus.labelled import (
     read_triplets,
 )
 from hf_turkembed.corpus.leakage import Leakage, find_leakage, fold_text
+from hf_turkembed.corpus.shards import (
+    Shard,
+    count_splits,
+    count_texts,
+    is_parallel,
+    list_shards,
+    plan_shards,
+    read_shards,
+    write_texts,
+)
 from hf_turkembed.corpus.texts import (
     TextColumn,
     TextRow,
@@ -31,6 +41,7 @@ __all__ = [
     "TRIPLET_COLUMNS",
     "HubDataset",
     "Leakage",
+    "Shard",
     "TextColumn",
     "TextRow",
     "TextSource",
@@ -38,16 +49,23 @@ __all__ = [
     "check_row_count",
     "check_text_sources",
     "check_training_rows",
+    "count_splits",
+    "count_texts",
     "find_leakage",
     "find_text_files",
     "fold_text",
+    "is_parallel",
+    "list_shards",
+    "plan_shards",
     "read_bitext",
     "read_classes",
     "read_labelled_pairs",
     "read_pairs",
     "read_rows",
+    "read_shards",
     "read_texts",
     "read_triplets",
     "sample_rows",
     "strip_text",
+    "write_texts",
 ]

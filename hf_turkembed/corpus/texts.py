@@ -81,7 +81,7 @@ def read_texts(
     return (row.text for row in read_rows(source, seed=seed, held_out=held_out, left_out=left_out))
 
 
-def sample_rows(source: TextSource, *, seed: int) -> Iterator[TextRow]:
+def sample_rows(source: TextSource, *, seed: int, left_out: Counter[str] | None = None) -> Iterator[TextRow]:
     """Yield the rows of one language that `rows` allows, from anywhere in local files, whose first are rarely typical.
 
     In memory are as many rows as are asked for. A dataset is streamed in its shuffled order, since to read all of it
@@ -90,10 +90,11 @@ def sample_rows(source: TextSource, *, seed: int) -> Iterator[TextRow]:
     Args:
         source: What to read.
         seed: Chooses the rows, and shuffles a streamed dataset.
+        left_out: As for `read_rows`.
     """
     if source.dataset is not None or source.rows is None:
-        return read_rows(source, seed=seed)
-    everything = read_rows(replace(source, rows=None), seed=seed)
+        return read_rows(source, seed=seed, left_out=left_out)
+    everything = read_rows(replace(source, rows=None), seed=seed, left_out=left_out)
     key = seed.to_bytes(16, "little", signed=True)
     return iter(
         heapq.nsmallest(source.rows, everything, key=lambda row: blake2b(row.text.encode("utf-8"), key=key).digest())

@@ -7,7 +7,7 @@ from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Schedule
 from hf_turkembed.distillation.training import DistillReport, Interrupted, distill
-from hf_turkembed.distillation.vectors import count_rows, list_shards, remove_checksums
+from hf_turkembed.distillation.vectors import count_rows, remove_checksums
 
 __all__ = [
     "MOST_PADDING",
@@ -21,7 +21,6 @@ __all__ = [
     "count_rows",
     "distill",
     "embed_corpus",
-    "list_shards",
     "load_best",
     "padding_share",
     "remove_checkpoints",

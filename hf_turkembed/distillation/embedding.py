@@ -1,7 +1,7 @@
 """Fills the store of teacher vectors, shard by shard, on any number of processes."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import Shard
 from hf_turkembed.distillation.batched_encoder import BatchedEncoder
 from hf_turkembed.distillation.vectors import (
-    Shard,
     is_whole_shard,
     make_table,
-    plan_shards,
     shard_files,
     vectors_of,
     write_shard,
@@ -29,28 +27,22 @@ _LEAST_COSINE = 0.995
 
 def embed_corpus(
     teacher: BatchedEncoder,
-    rows: Mapping[str, Iterable[TextRow]],
+    shards: Iterable[Shard],
     folder: Path,
     *,
-    shard_rows: int,
-    validation_rows: int = 0,
-    test_rows: int = 0,
     parallel: bool = False,
     rank: int = 0,
     num_processes: int = 1,
 ) -> None:
     """Write this process's share of the shards; shards that are already whole are left as they are.
 
-    Every process walks the same rows in the same order and takes each `num_processes`-th shard, so that no two
+    Every process walks the same shards in the same order and takes each `num_processes`-th shard, so that no two
     write the same one and any of them can redo it. A shard's batches do not depend on the number of processes.
 
     Args:
         teacher: Gives the vectors.
-        rows: Rows by language, each streamed once.
+        shards: The rows, cut into shards, which are streamed once.
         folder: Where the shards go.
-        shard_rows: Rows of one shard.
-        validation_rows: First rows of each language, which go to a split of their own.
-        test_rows: The rows after them, which do so as well.
         parallel: Whether rows may have a text that the teacher embeds in place of theirs, which is stored beside it.
         rank: Number of this process, from 0.
         num_processes: Size of the process group.
@@ -58,8 +50,7 @@ def embed_corpus(
     Raises:
         ValueError: If the teacher gives a vector that is zero or not finite.
     """
-    shards = enumerate(plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows))
-    for number, shard in tqdm(shards, desc="embed", unit="shard", disable=None if rank == 0 else True):
+    for number, shard in tqdm(enumerate(shards), desc="embed", unit="shard", disable=None if rank == 0 else True):
         if number % num_processes != rank or is_whole_shard(folder, shard):
             continue
         if shard.path(folder).exists():

@@ -5,65 +5,23 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import Shard, count_splits
 from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
-
-Split = Literal["validation", "test", "train"]
 
 # float16 keeps about three digits; a stored unit vector is off by less than this.
 _NORM_TOLERANCE = 2e-3
 _VECTORS = ("embedding", "pre_dense")
 _CHECKSUMS = "checksums"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """Some rows of one language, before they have vectors."""
-
-    language: str
-    split: Split
-    index: int
-    rows: tuple[TextRow, ...]
-
-    def path(self, folder: Path) -> Path:
-        """Return where it is stored, in the layout that `datasets` reads as one config per language."""
-        return folder / "data" / self.language / f"{self.split}-{self.index:05d}.parquet"
-
-
-def plan_shards(
-    rows: Mapping[str, Iterable[TextRow]], shard_rows: int, *, validation_rows: int = 0, test_rows: int = 0
-) -> Iterator[Shard]:
-    """Cut each language's rows into shards.
-
-    Args:
-        rows: Rows by language, each streamed once.
-        shard_rows: Rows of a shard; the last of a split may have fewer.
-        validation_rows: First rows of each language that are kept from training.
-        test_rows: The rows after them, which are kept from training as well.
-
-    Yields:
-        The shards, in a fixed order.
-    """
-    for language, stream in rows.items():
-        left: dict[Split, int | None] = {"validation": validation_rows, "test": test_rows, "train": None}
-        iterator = iter(stream)
-        for split, number in left.items():
-            index = 0
-            while part := tuple(islice(iterator, shard_rows if number is None else min(shard_rows, number))):
-                yield Shard(language=language, split=split, index=index, rows=part)
-                index += 1
-                number = None if number is None else number - len(part)
 
 
 def write_shard(folder: Path, shard: Shard, table: pa.Table) -> None:
@@ -154,16 +112,13 @@ def count_rows(folder: Path, batch_tokens: int) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If the folder holds no shard.
     """
-    files = [file for split in ("train", "validation", "test") for file in shard_files(folder, split)]
-    languages: dict[str, int] = {}
-    splits: dict[str, dict[str, int]] = {}
+    splits = count_splits(folder)
+    languages: Counter[str] = Counter()
+    for rows in splits.values():
+        languages.update(rows)
+    files = [file for split in splits for file in shard_files(folder, split)]
     tokens, padded = 0, 0.0
     for file in files:
-        rows = pq.read_metadata(file).num_rows
-        split = file.name.partition("-")[0]
-        languages[file.parent.name] = languages.get(file.parent.name, 0) + rows
-        own = splits.setdefault(split, {})
-        own[file.parent.name] = own.get(file.parent.name, 0) + rows
         lengths = np.asarray(pq.read_table(file, columns=["tokens"]).column("tokens"))
         tokens += int(lengths.sum())
         padded += int(lengths.sum()) / (1 - padding_share(lengths, batch_tokens, most_padding=MOST_PADDING))
@@ -180,11 +135,6 @@ def count_rows(folder: Path, batch_tokens: int) -> dict[str, Any]:
         "splits": splits,
         "languages": dict(sorted(languages.items())),
     }
-
-
-def list_shards(folder: Path) -> tuple[str, ...]:
-    """List all shards, relative to the store."""
-    return tuple(sorted(file.relative_to(folder).as_posix() for file in (folder / "data").glob("*/*.parquet")))
 
 
 def shard_files(folder: Path, split: str = "train") -> list[Path]:

@@ -135,8 +135,22 @@ def tokenizer_metadata(chain: Sequence[Provenance], *, license: str | None, lang
     )
 
 
-def dataset_metadata(chain: Sequence[Provenance], *, license: str | None, languages: Sequence[str]) -> str:
+def dataset_metadata(
+    chain: Sequence[Provenance],
+    *,
+    license: str | None,
+    languages: Sequence[str],
+    task_categories: Sequence[str] = ("sentence-similarity", "feature-extraction"),
+    tags: Sequence[str] = ("embeddings", "distillation", "hf_turkembed"),
+) -> str:
     """Return the header of a dataset card as YAML, with one config for each language that has rows.
+
+    Args:
+        chain: Records behind the dataset, nearest first.
+        license: Hub licence id, or None for none.
+        languages: ISO 639 codes.
+        task_categories: The Hub's tasks that it is for.
+        tags: What else it is found by.
 
     Raises:
         ValueError: If the record of the dataset does not say which languages it holds.
@@ -147,17 +161,17 @@ def dataset_metadata(chain: Sequence[Provenance], *, license: str | None, langua
         DatasetCardData(
             language=list(languages) or None,
             license=license,
-            task_categories=["sentence-similarity", "feature-extraction"],
+            task_categories=list(task_categories),
             size_categories=None if rows is None else [_size_category(rows)],
             source_datasets=lineage.find_datasets(chain) or None,
-            tags=["embeddings", "distillation", "hf_turkembed"],
+            tags=list(tags),
             configs=[_config(chain[0], name, is_default=name == default_config(configs)) for name in configs],
         )
     )
 
 
 def dataset_configs(record: Provenance) -> list[str]:
-    """List the configs of a dataset of teacher vectors: the languages that its record counted.
+    """List the configs of a dataset: the languages that its record counted.
 
     Raises:
         ValueError: If the record counted none.

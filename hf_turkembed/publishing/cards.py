@@ -13,7 +13,7 @@ from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_table
 from hf_turkembed.profile_figure import PROFILE_FIGURE
-from hf_turkembed.publishing import adapters, card_metadata, history, licences, lineage
+from hf_turkembed.publishing import adapters, card_metadata, corpora, history, licences, lineage
 from hf_turkembed.publishing.hub import check_repo_id
 from hf_turkembed.record import Provenance
 from hf_turkembed.score_figure import SCORES_FIGURE
@@ -82,6 +82,9 @@ def render_card(
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.tokenizer_limits(chain), **_tokenizer_values(folder, chain)}
+    elif kind == "corpus":
+        metadata = corpora.corpus_metadata(chain, license=license, languages=languages)
+        values = {"metadata": metadata, "limits": corpora.corpus_limits(), **corpora.corpus_values(chain)}
     else:
         metadata = card_metadata.dataset_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.dataset_limits(chain), **_dataset_values(chain)}

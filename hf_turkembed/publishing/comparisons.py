@@ -128,6 +128,23 @@ def check_adapter(arrays: Arrays) -> list[Check]:
     ]
 
 
+def check_corpus(arrays: Arrays, configs: Sequence[str], columns: Sequence[str]) -> list[Check]:
+    """Check what the probe of a set of texts found, see `loader_probe.probe_corpus`.
+
+    Args:
+        arrays: What the probe gave.
+        configs: The languages, from the folders.
+        columns: What the record names.
+    """
+    checks = []
+    for config in configs:
+        facts = json.loads(str(arrays[f"{config}.facts"]))
+        expected = {"columns": sorted(columns), "types": ["string"], "languages": [config]}
+        detail = f"found {facts}, expected {expected}"
+        checks.append(Check(name=f"{config} columns", passed=facts == expected, detail=detail))
+    return checks
+
+
 def check_dataset(arrays: Arrays, rows: Mapping[str, int], counts: Mapping[str, Any]) -> list[Check]:
     """Check what the probe of a dataset measured, see `loader_probe.probe_dataset`.
 

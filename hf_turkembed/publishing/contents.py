@@ -13,6 +13,7 @@ from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing.adapters import ADAPTER_WEIGHTS, wrong_adapter
 from hf_turkembed.publishing.card_metadata import CARD_FILE
 from hf_turkembed.publishing.comparisons import Check, check_faults
+from hf_turkembed.publishing.corpora import wrong_texts
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER
 from hf_turkembed.publishing.licences import NOTICE_FILE
 from hf_turkembed.publishing.lineage import ADAPTER_CONFIG, RepoKind
@@ -61,6 +62,7 @@ _NAMES: dict[RepoKind, tuple[str, ...]] = {
         re.escape(tokenizer_tables.FIGURE_FILE),
         re.escape(tokenizer_tables.ID_MAP_FILE),
     ),
+    "corpus": (*_COMMON, r"data/[\w-]+/\w+-\d{5}\.parquet"),
     "dataset": (*_COMMON, r"data/[\w-]+/\w+-\d{5}\.parquet"),
 }
 # Files whose digests have to stand in the record.
@@ -78,7 +80,8 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
 
     Returns:
         One check each for names and digests; for a model also for its widths, its code and the headers of its weights,
-        for an adapter for what its config and the headers of its weights say, for a tokenizer for its report.
+        for an adapter for what its config and the headers of its weights say, for a tokenizer for its report,
+        for a set of texts for its rows.
     """
     checks = [check_faults("files", _wrong_names(folder, kind)), check_faults("digests", _wrong_digests(folder))]
     if kind == "model":
@@ -88,6 +91,8 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
             checks.append(check_faults("weights fit config.json", _wrong_weights(folder)))
     if kind == "adapter":
         checks.append(check_faults("adapter fits its record", wrong_adapter(folder)))
+    if kind == "corpus" and checks[1].passed:
+        checks.append(check_faults("texts", wrong_texts(folder)))
     if kind == "tokenizer" and (folder / tokenizer_tables.REPORT_FILE).is_file():
         checks.append(check_faults("tokenizer report", _wrong_report(folder)))
     return checks

@@ -20,6 +20,7 @@ from hf_turkembed.record import Input, Provenance
 _SETTINGS = {
     "sandbox": ("sentences", "triplets", "pairs"),
     "tokenizer": ("vocab_size", "new_tokens"),
+    "corpus": ("validation_rows", "test_rows"),
     "clone": ("matryoshka_dims", "max_length"),
     "embed": ("max_length", "prompt", "precision", "attention", "validation_rows", "test_rows"),
     "distill": (
@@ -88,6 +89,9 @@ def describe(chain: Sequence[Provenance]) -> str:
         return (
             f"A tokenizer of {size:,} tokens, made from {_name(record, 'source')} for text in {languages} languages."
         )
+    if step == "corpus":
+        count = len(record.observed.counts.get("languages", ()))
+        return f"Texts in {count} languages to distil sentence encoders on, without vectors."
     if step == "embed":
         return f"Texts and their sentence embeddings by {_name(record, 'teacher')}, stored for distillation."
     width = lineage.trained_widths(record)[0]
@@ -123,6 +127,11 @@ def describe_use(chain: Sequence[Provenance], kind: lineage.RepoKind, languages:
     named = f" in {format_value(languages)}" if languages else ""
     if kind == "tokenizer":
         return f"Cutting text{named} into the tokens of a model that was made around this tokenizer."
+    if kind == "corpus":
+        return (
+            "Training, distilling or comparing encoders on the very texts of this run, under the terms of the sources "
+            "named below."
+        )
     if kind == "dataset":
         return (
             f"Training a smaller encoder towards {_name(chain[0], 'teacher')} without running it again. The texts are "

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from hf_turkembed.record import Input, Provenance, read_provenance
 
-RepoKind = Literal["model", "adapter", "tokenizer", "dataset"]
+RepoKind = Literal["model", "adapter", "tokenizer", "corpus", "dataset"]
 RepoType = Literal["model", "dataset"]
 
 _KINDS: dict[str, RepoKind] = {
@@ -14,6 +14,7 @@ _KINDS: dict[str, RepoKind] = {
     "distill": "model",
     "finetune": "model",
     "tokenizer": "tokenizer",
+    "corpus": "corpus",
     "embed": "dataset",
 }
 # Told from a whole model by this file of peft.
@@ -46,7 +47,7 @@ def kind_of_folder(folder: Path) -> RepoKind:
     if (folder / ADAPTER_CONFIG).is_file():
         return "adapter"
     if next(folder.glob("data/*/*.parquet"), None) is not None:
-        return "dataset"
+        return "corpus" if _is_corpus(folder) else "dataset"
     if (folder / "tokenizer.json").is_file():
         return "tokenizer"
     raise ValueError(
@@ -56,9 +57,17 @@ def kind_of_folder(folder: Path) -> RepoKind:
     )
 
 
+def _is_corpus(folder: Path) -> bool:
+    """Tell texts from vectors by the record; that a record is damaged is another check's matter."""
+    try:
+        return read_provenance(folder).identity.step == "corpus"
+    except (OSError, ValueError):
+        return False
+
+
 def repo_type_of(kind: RepoKind) -> RepoType:
     """Return the Hub's repo type for a kind of folder."""
-    return "dataset" if kind == "dataset" else "model"
+    return "dataset" if kind in ("corpus", "dataset") else "model"
 
 
 def order_chain(chain: Sequence[Provenance]) -> list[Provenance]:
@@ -141,7 +150,8 @@ def languages_of(record: Provenance) -> tuple[str, ...]:
     A language that the recipe names but whose text was all unusable is not among them.
     """
     shares = record.observed.counts.get("corpus", {})
-    languages = record.identity.recipe.get("corpus", {}).get("languages", ())
+    recipe = record.identity.recipe
+    languages = (recipe.get("text" if record.identity.step == "corpus" else "corpus") or {}).get("languages", ())
     return tuple(language for language in languages if language not in shares or shares[language]["weight"])
 
 

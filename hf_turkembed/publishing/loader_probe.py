@@ -212,6 +212,26 @@ def _describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
     }
 
 
+def probe_corpus(options: argparse.Namespace) -> dict[str, Any]:
+    """Load every config of a set of texts as its users would, streamed, and look at its first rows.
+
+    Returns:
+        For each config `<config>.facts`, a JSON text with columns, their types and the languages of the rows.
+    """
+    from datasets import load_dataset
+
+    results: dict[str, Any] = {}
+    for config in options.configs:
+        rows = load_dataset(str(options.folder), config, split="train", streaming=True)
+        facts = {
+            "columns": sorted(rows.features),
+            "types": sorted({feature.dtype for feature in rows.features.values()}),
+            "languages": sorted({row["language"] for row in rows.take(_SAMPLE_ROWS)}),
+        }
+        results[f"{config}.facts"] = np.array(json.dumps(facts))
+    return results
+
+
 def probe_dataset(options: argparse.Namespace) -> dict[str, Any]:
     """Load every config as its users would, streamed, and measure a sample of its rows.
 
@@ -240,6 +260,7 @@ def probe_dataset(options: argparse.Namespace) -> dict[str, Any]:
 
 _PROBES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "adapter": probe_adapter,
+    "corpus": probe_corpus,
     "model": probe_model,
     "tokenizer": probe_tokenizer,
     "dataset": probe_dataset,

@@ -69,8 +69,8 @@ def publish_folder(
     """Publish the output folder of a step, if it passes verification.
 
     Args:
-        folder: Output folder of `tokenizer`, `clone`, `embed`, `distill` or a stage of `finetune`, or the adapter of
-            a stage; never changed.
+        folder: Output folder of `tokenizer`, `corpus`, `clone`, `embed`, `distill` or a stage of `finetune`, or the
+            adapter of a stage; never changed.
         repo_id: `org/name`.
         license: Hub licence id, or None where nobody has stated one.
         languages: ISO 639 codes; none for those of the corpus in the records.
@@ -236,6 +236,8 @@ def _verify(staged: Path, repo: HubRepo, difference: Difference | None, base: Pa
     verification = verify_folder(staged, repo_id=repo.repo_id, base=base)
     if not verification.passed:
         raise ValueError(f"{repo} failed verification and was not published: {verification.describe_failures()}.")
+    if not verification.loaded:
+        logger.warning("%s: %s.", repo, verification.checks[-1].detail)
     return verification
 
 

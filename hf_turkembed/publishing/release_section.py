@@ -11,6 +11,7 @@ _LINE = re.compile(r"- \[([\w.-]+/[\w.-]+)\]\(https://huggingface\.co/(?:dataset
 # What the output of a step is to somebody who looks through a release.
 ROLES = {
     "tokenizer": "the tokenizer",
+    "corpus": "the texts that the vectors are of",
     "embed": "the teacher's vectors that the student was distilled from",
     "clone": "the student before any training",
     "distill": "the distilled student",

@@ -114,7 +114,7 @@ def check_loaders(
     Returns:
         The checks; a loader that fails is a failed check with its message.
     """
-    load = {"model": _load_model, "tokenizer": _load_tokenizer, "dataset": _load_dataset}
+    load = {"model": _load_model, "tokenizer": _load_tokenizer, "corpus": _load_corpus, "dataset": _load_dataset}
     with tempfile.TemporaryDirectory(prefix="hf_turkembed_verify_") as scratch:
         if with_snippets:
             _place_snippets(folder.resolve(), Path(scratch), base)
@@ -152,6 +152,17 @@ def _load_tokenizer(folder: Path, scratch: Path) -> list[Check]:
     if failures:
         return failures
     return [*comparisons.check_tokenizer(arrays["tokenizer"]), *comparisons.check_snippets(arrays["tokenizer"])]
+
+
+def _load_corpus(folder: Path, scratch: Path) -> list[Check]:
+    """Probe a set of texts."""
+    configs = sorted({path.parent.name for path in folder.glob("data/*/*.parquet")})
+    arrays, failures = _run_probes("corpus", folder, scratch, {"corpus": ["--configs", ",".join(configs)]})
+    if failures:
+        return failures
+    columns = records.read_provenance(folder).observed.counts["columns"]
+    checks = comparisons.check_corpus(arrays["corpus"], configs, columns)
+    return [*checks, *comparisons.check_snippets(arrays["corpus"])]
 
 
 def _load_dataset(folder: Path, scratch: Path) -> list[Check]:

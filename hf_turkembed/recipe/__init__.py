@@ -3,7 +3,14 @@
 from hf_turkembed.recipe.classification import ClassifyConfig
 from hf_turkembed.recipe.data import CorpusConfig, DatasetConfig, TextTableConfig
 from hf_turkembed.recipe.finetuning import FinetuneConfig, StageConfig, TaskConfig
-from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
+from hf_turkembed.recipe.making import (
+    CloneConfig,
+    CorpusStepConfig,
+    DistillConfig,
+    EmbedConfig,
+    SandboxConfig,
+    TokenizerConfig,
+)
 from hf_turkembed.recipe.publishing import PublishConfig, RepoConfig
 from hf_turkembed.recipe.reading import (
     STEPS,
@@ -24,6 +31,7 @@ __all__ = [
     "ClassifyConfig",
     "CloneConfig",
     "CorpusConfig",
+    "CorpusStepConfig",
     "DataSource",
     "DatasetConfig",
     "DistillConfig",

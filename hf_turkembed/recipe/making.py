@@ -1,4 +1,4 @@
-"""Sections of the steps that make a student: sandbox, tokenizer, clone, embed and distill."""
+"""Sections of the steps that make a student: sandbox, tokenizer, corpus, clone, embed and distill."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +39,18 @@ class TokenizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CorpusStepConfig:
+    """The texts that a teacher embeds, read once, without repeats, as a dataset of their own."""
+
+    text: CorpusConfig
+    # Rows of one Parquet file.
+    shard_rows: int
+    # Texts of each language that are kept from training, in splits of their own.
+    validation_rows: int = 0
+    test_rows: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloneConfig:
     """A student: the teacher's network around an adapted tokenizer."""
 
@@ -61,14 +73,16 @@ class EmbedConfig:
     """Teacher vectors of a corpus, written once."""
 
     teacher: ModelSource
-    corpus: CorpusConfig
     # Texts are cut to this many teacher tokens, for the student as well.
     max_length: int
     # Most tokens of one forward pass, padding included.
     batch_tokens: int
     # Rows of one Parquet shard, the unit that is redone after a crash.
     shard_rows: int
-    # Texts of each language that are kept from training, in splits of their own.
+    # What is embedded: the folder of the step `corpus`, whose splits stay as they are, or text that is read here.
+    texts: DataSource | None = None
+    corpus: CorpusConfig | None = None
+    # Of `corpus`: texts of each language that are kept from training, in splits of their own.
     validation_rows: int = 0
     test_rows: int = 0
     # Lets `max_length` go beyond the window that the teacher was trained with.
@@ -80,6 +94,13 @@ class EmbedConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     # `flash_attention_2` leaves out padding altogether; it needs a GPU and its kernels.
     attention: Literal["sdpa", "flash_attention_2"] = "sdpa"
+
+    def __post_init__(self) -> None:
+        """Check that the texts come from one place, which decides on their splits."""
+        if (self.texts is None) == (self.corpus is None):
+            raise ValueError("`embed` needs one of `texts` and `corpus`, not both.")
+        if self.texts is not None and (self.validation_rows or self.test_rows):
+            raise ValueError("`validation_rows` and `test_rows` of `texts` belong to the section `corpus`.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,14 @@ import yaml
 
 from hf_turkembed.recipe.classification import ClassifyConfig
 from hf_turkembed.recipe.finetuning import FinetuneConfig
-from hf_turkembed.recipe.making import CloneConfig, DistillConfig, EmbedConfig, SandboxConfig, TokenizerConfig
+from hf_turkembed.recipe.making import (
+    CloneConfig,
+    CorpusStepConfig,
+    DistillConfig,
+    EmbedConfig,
+    SandboxConfig,
+    TokenizerConfig,
+)
 from hf_turkembed.recipe.publishing import PublishConfig
 from hf_turkembed.recipe.scoring import ScoreConfig
 from hf_turkembed.recipe.sources import DataSource, ModelSource, is_local, portable_name, split_revision
@@ -35,6 +42,7 @@ class Recipe:
     price_per_hour: float | None = None
     sandbox: SandboxConfig | None = None
     tokenizer: TokenizerConfig | None = None
+    corpus: CorpusStepConfig | None = None
     clone: CloneConfig | None = None
     embed: EmbedConfig | None = None
     distill: DistillConfig | None = None
@@ -54,7 +62,7 @@ class Recipe:
             raise ValueError("the recipe reads local data: say where it lies with `data_root=DIR`.")
 
 
-STEPS = ("sandbox", "tokenizer", "clone", "embed", "distill", "finetune", "classify", "score", "publish")
+STEPS = ("sandbox", "tokenizer", "corpus", "clone", "embed", "distill", "finetune", "classify", "score", "publish")
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -28,19 +28,19 @@ class Variant:
 
     name: str
     # Changes to the steps that make the student, by step, to what it is taught with, and to its training.
-    embed: tuple[str, ...] = ()
+    corpus: tuple[str, ...] = ()
     tokenizer: tuple[str, ...] = ()
     clone: tuple[str, ...] = ()
     distill: tuple[str, ...] = ()
 
 
 # A third of the recipe's text.
-CORPUS = ("embed.corpus.rows=200", "embed.corpus.rows_by_language={tr: 12000}")
+CORPUS = ("corpus.text.rows=200", "corpus.text.rows_by_language={tr: 12000}")
 # News, essays, fiction and everyday sentences in place of the encyclopedia, about as many.
 OTHER_TURKISH = (
-    "embed.corpus.files={tr: ['{data_root}/data/wmt-tr-en/newstest2016.tur', "
+    "corpus.text.files={tr: ['{data_root}/data/wmt-tr-en/newstest2016.tur', "
     "'{data_root}/data/turkish-text/ud_boun_dev.txt']}",
-    "embed.corpus.tables=[{source: '{data_root}/data/multilingual/tatoeba', files: en-tr.tsv, column: '2', "
+    "corpus.text.tables=[{source: '{data_root}/data/multilingual/tatoeba', files: en-tr.tsv, column: '2', "
     "language: tr}]",
 )
 VARIANTS = (
@@ -53,7 +53,7 @@ VARIANTS = (
     Variant(name="three epochs", distill=("distill.epochs=3",)),
     Variant(name="rates tripled", distill=("distill.learning_rate=3.0e-4", "distill.embedding_learning_rate=3.0e-3")),
     Variant(name="similarities kept", distill=("distill.similarity_weight=1.0",)),
-    Variant(name="other Turkish text", embed=OTHER_TURKISH),
+    Variant(name="other Turkish text", corpus=OTHER_TURKISH),
 )
 
 
@@ -66,7 +66,8 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe, arguments.overrides)
     step("tokenizer", arguments, [])
-    step("embed", arguments, list(CORPUS))
+    step("corpus", arguments, list(CORPUS))
+    step("embed", arguments, [])
     found = {variant.name: [run(recipe, arguments, variant, seed) for seed in arguments.seeds] for variant in VARIANTS}
     text = tabulate(found, section_of(recipe, "distill").matryoshka_dims)
     Path(recipe.output_dir, "distillation.md").write_text(text + "\n", encoding="utf-8")
@@ -82,9 +83,10 @@ def run(recipe: Recipe, arguments: argparse.Namespace, variant: Variant, seed: i
     clone = own / "clone" if variant.tokenizer or variant.clone else shared / "clone"
     if variant.tokenizer:
         step("tokenizer", arguments, [*variant.tokenizer, f"output_dir={own}"])
-    vectors = own / "embed" if variant.embed else base / "embed"
-    if variant.embed:
-        step("embed", arguments, [*CORPUS, *variant.embed, f"output_dir={own}"])
+    vectors = own / "embed" if variant.corpus else base / "embed"
+    if variant.corpus:
+        step("corpus", arguments, [*CORPUS, *variant.corpus, f"output_dir={own}"])
+        step("embed", arguments, [f"output_dir={own}"])
     step("clone", arguments, [*variant.clone, f"clone.tokenizer={tokenizer}", f"output_dir={clone.parent}"])
     changes = [change.replace("{output_dir}", str(base)) for change in variant.distill]
     output = own / f"seed-{seed}"

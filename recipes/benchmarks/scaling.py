@@ -49,8 +49,8 @@ def measure(recipe: Recipe, arguments: argparse.Namespace, step: str, processes:
     output = Path(recipe.output_dir, "scaling", f"{rows}-{processes}")
     changes = [
         f"output_dir={output}",
-        f"embed.corpus.languages=[{arguments.language}]",
-        f"embed.corpus.rows_by_language={{{arguments.language}: {rows}}}",
+        f"corpus.text.languages=[{arguments.language}]",
+        f"corpus.text.rows_by_language={{{arguments.language}: {rows}}}",
         "embed.shard_rows=1000",
         f"distill.vectors={output / 'embed'}",
         "distill.checkpoint_steps=1000000",
@@ -58,8 +58,11 @@ def measure(recipe: Recipe, arguments: argparse.Namespace, step: str, processes:
     ]
     topology = str(_ROOT / "accelerate_configs" / f"{_TOPOLOGIES[processes]}.yaml")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", topology]
-    command = [*launch, str(_ROOT / "recipes" / f"{step}.py"), str(arguments.recipe), *arguments.overrides, *changes]
+    settings = [str(arguments.recipe), *arguments.overrides, *changes]
+    command = [*launch, str(_ROOT / "recipes" / f"{step}.py"), *settings]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "ACCELERATE_USE_CPU": "true"}
+    # Not timed; skipped where it is done.
+    subprocess.run([sys.executable, str(_ROOT / "recipes" / "corpus.py"), *settings], env=environment, check=True)
     found = []
     for _ in range(arguments.runs):
         shutil.rmtree(output / step, ignore_errors=True)

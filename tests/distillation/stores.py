@@ -3,7 +3,7 @@
 from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import TextRow, plan_shards
 from hf_turkembed.distillation import BatchedEncoder, Schedule, embed_corpus
 
 CORPUS = {"tr": [f"{text} {number}" for number in range(5) for text in TEXTS], "en": list(TEXTS)}
@@ -27,8 +27,8 @@ def encoder(folder, dtype="float32", **settings):
     return BatchedEncoder(model, **{"max_length": 64, "batch_tokens": 256, **settings})
 
 
-def embed(teacher, folder, corpus=CORPUS, settings=None, **arguments):
+def embed(teacher, folder, corpus=CORPUS, settings=None, shard_rows=7, validation_rows=1, test_rows=0, **arguments):
     """Fill a store."""
     rows = {language: map(TextRow, texts) for language, texts in corpus.items()}
-    arguments = {"shard_rows": 7, "validation_rows": 1, **arguments}
-    embed_corpus(encoder(teacher, **(settings or {})), rows, folder, **arguments)
+    shards = plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows)
+    embed_corpus(encoder(teacher, **(settings or {})), shards, folder, **arguments)

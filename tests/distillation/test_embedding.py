@@ -10,9 +10,9 @@ from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 from stores import CORPUS, embed, encoder
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import TextRow, list_shards, plan_shards
 from hf_turkembed.distillation import check_vectors, embed_corpus, embedding
-from hf_turkembed.distillation.vectors import list_shards, vectors_of
+from hf_turkembed.distillation.vectors import vectors_of
 
 
 def read(folder, name="embedding", pattern="*/*.parquet"):
@@ -64,7 +64,7 @@ def test_vectors_of_a_bfloat16_teacher_are_stored_with_unit_norm(gemma, tmp_path
 def test_of_parallel_text_the_vector_is_that_of_the_other_side(gemma, tmp_path):
     rows = {"tr": [TextRow("kedi uyuyor", "a cat sleeps"), TextRow("ılık su"), TextRow("ev", "house " * 90)]}
     teacher = encoder(gemma)
-    embed_corpus(teacher, rows, tmp_path, shard_rows=2, parallel=True)
+    embed_corpus(teacher, plan_shards(rows, 2), tmp_path, parallel=True)
     texts, stored = read(tmp_path)
     tables = [pq.read_table(tmp_path / file) for file in list_shards(tmp_path)]
     others = [text for table in tables for text in table["teacher_text"].to_pylist()]

@@ -12,9 +12,9 @@ from datasets import load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_turkembed.corpus import TextRow
+from hf_turkembed.corpus import Shard, TextRow, list_shards, plan_shards
 from hf_turkembed.distillation import vectors
-from hf_turkembed.distillation.vectors import Shard, is_whole_shard, make_table, plan_shards, write_shard
+from hf_turkembed.distillation.vectors import is_whole_shard, make_table, write_shard
 
 TEXTS = ["ılık", "İstanbul'da", "kedi"]
 
@@ -111,7 +111,7 @@ def test_any_single_flipped_bit_is_recognised_in_the_shard_and_in_its_checksum(s
 
 def test_a_shard_without_its_checksum_is_not_whole(stored, tmp_path):
     vectors.remove_checksums(tmp_path)
-    assert not is_whole(tmp_path) and vectors.list_shards(tmp_path) == ("data/tr/train-00000.parquet",)
+    assert not is_whole(tmp_path) and list_shards(tmp_path) == ("data/tr/train-00000.parquet",)
 
 
 def test_rows_tokens_and_padding_are_counted(stored, tmp_path):
@@ -132,7 +132,7 @@ def test_rows_tokens_and_padding_are_counted(stored, tmp_path):
 
 
 def test_an_empty_store_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run the `embed` step first"):
+    with pytest.raises(FileNotFoundError, match="`embed` step first"):
         vectors.count_rows(tmp_path, batch_tokens=64)
 
 

@@ -12,8 +12,8 @@ from score_samples import REPORT as FINDINGS
 from score_samples import make_comparison, make_score
 
 from hf_turkembed import record
-from hf_turkembed.corpus import TextRow
-from hf_turkembed.distillation.vectors import Shard, make_table, remove_checksums, write_shard
+from hf_turkembed.corpus import Shard, TextRow
+from hf_turkembed.distillation.vectors import make_table, remove_checksums, write_shard
 from hf_turkembed.publishing import render_card, stage_folder
 from hf_turkembed.record import Identity, Input, Observed, Provenance, as_plain
 from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport

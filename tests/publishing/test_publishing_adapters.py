@@ -111,6 +111,13 @@ def test_an_adapter_whose_base_is_not_at_hand_says_that_it_was_not_loaded(staged
     assert "`acme/base` is not at hand, so the adapter was not loaded" in found.checks[-1].detail
 
 
+def test_publishing_an_adapter_without_its_base_warns_that_it_was_not_loaded(run, tmp_path, caplog):
+    shutil.rmtree(run / "distill")
+    folder = run / "finetune-nli" / "adapter"
+    publish_folder(folder, repo_id="acme/adapter", target=tmp_path / "outbox", **SETTINGS)
+    assert "acme/adapter: `acme/base` is not at hand, so the adapter was not loaded" in caplog.text
+
+
 def test_another_model_than_the_recorded_base_is_refused(staged, encoders):
     found = verify_folder(staged, base=encoders("bert"))
     assert not found.passed and not found.loaded

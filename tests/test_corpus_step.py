@@ -1,0 +1,95 @@
+"""The texts that a teacher embeds, as a step of their own: what it writes, and that vectors are of the same rows."""
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from samples import TEXTS
+from scripts import run_script
+
+from hf_turkembed import record
+from hf_turkembed.corpus import TextRow, is_parallel, list_shards, plan_shards, read_shards, write_texts
+from hf_turkembed.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def recipe(gemma, tmp_path_factory):
+    """A recipe whose corpus has repeats and lines that cannot be read, run up to the corpus."""
+    root = tmp_path_factory.mktemp("texts")
+    (root / "teacher").symlink_to(gemma)
+    (root / "corpus").mkdir()
+    lines = [f"{text} {number}" for number in range(9) for text in TEXTS]
+    (root / "corpus" / "tr.txt").write_bytes("\n".join([*lines, *lines[:4], "", ""]).encode() + b"\n\xff\n")
+    (root / "corpus" / "en.txt").write_text("\n".join(f"{text} end" for text in TEXTS), encoding="utf-8")
+    text = {"languages": ["tr", "en"], "folders": ["{data_root}/corpus"], "rows_by_language": {"tr": 40}}
+    embed = {"teacher": "{data_root}/teacher", "max_length": 64, "batch_tokens": 256, "shard_rows": 7}
+    content = {
+        "output_dir": str(root / "run"),
+        "data_root": str(root),
+        "seed": 3,
+        "steps": ["corpus", "embed"],
+        "corpus": {"text": text, "shard_rows": 16, "validation_rows": 2, "test_rows": 1},
+        "embed": {**embed, "texts": "{output_dir}/corpus"},
+    }
+    (root / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    alone = {**content, "steps": ["embed"], "output_dir": str(root / "alone")}
+    alone["embed"] = {**embed, "corpus": text, "validation_rows": 2, "test_rows": 1}
+    (root / "alone.yaml").write_text(yaml.safe_dump(alone), encoding="utf-8")
+    assert run_script("corpus", root / "recipe.yaml", folder=root) is None
+    return root / "recipe.yaml"
+
+
+def test_each_text_is_written_once_and_what_was_left_out_is_counted(recipe):
+    folder = recipe.parent / "run" / "corpus"
+    counts = record.read_provenance(folder).observed.counts
+    assert counts["splits"] == {
+        "train": {"en": 3, "tr": 37},
+        "validation": {"en": 2, "tr": 2},
+        "test": {"en": 1, "tr": 1},
+    }
+    assert (counts["rows"], counts["languages"], counts["files"]) == (46, {"en": 6, "tr": 40}, 8)
+    assert counts["left_out"] == {"tr": {"repeated texts": 4, "empty lines": 2, "lines of invalid UTF-8": 1}}
+    tables = [pq.read_table(folder / name) for name in list_shards(folder)]
+    texts = [text for table in tables for text in table["text"].to_pylist()]
+    assert all(table.column_names == ["text", "language"] for table in tables)
+    assert len({*texts}) == 46 and counts["characters"] == sum(map(len, texts))
+    outputs = record.read_provenance(folder).observed.outputs
+    assert outputs == {name: record.digest_file(folder / name) for name in list_shards(folder)}
+
+
+def test_vectors_of_the_written_texts_are_those_of_the_text_itself(recipe):
+    root = recipe.parent
+    assert run_script("embed", recipe, folder=root) is None
+    assert run_script("embed", root / "alone.yaml", folder=root) is None
+    one, other = root / "run" / "embed", root / "alone" / "embed"
+    assert list_shards(one) == list_shards(other) and len(list_shards(one)) == 11
+    assert all((one / name).read_bytes() == (other / name).read_bytes() for name in list_shards(one))
+    assert [found.identity.step for found in record.read_chain(one)] == ["embed", "corpus"]
+    counts = (record.read_provenance(folder).observed.counts for folder in (one, other))
+    assert next(counts) == next(counts)
+
+
+def test_parallel_texts_come_back_as_they_were_written_in_shards_of_another_size(tmp_path):
+    rows = {"tr": [TextRow(f"{number}", None if number % 3 else f"number {number}") for number in range(10)]}
+    write_texts(tmp_path, plan_shards(rows, 4, validation_rows=3), parallel=True)
+    assert is_parallel(tmp_path) and len(list_shards(tmp_path)) == 3
+    expected = {(s.split, s.index): s.rows for s in plan_shards(rows, 5, validation_rows=3)}
+    assert {(shard.split, shard.index): shard.rows for shard in read_shards(tmp_path, 5)} == expected
+
+
+def test_a_folder_without_texts_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the `corpus`"):
+        next(read_shards(tmp_path, 5))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("embed.validation_rows=1", "belong to the section `corpus`"),
+        ("embed.texts=null", "needs one of `texts` and `corpus`"),
+        ("embed.corpus={languages: [tr], folders: [./x]}", "needs one of `texts` and `corpus`"),
+    ],
+)
+def test_what_is_embedded_comes_from_one_place(recipe, override, message):
+    assert load_recipe(recipe).embed.texts == "{output_dir}/corpus"
+    with pytest.raises(ValueError, match=message):
+        load_recipe(recipe, [override])
