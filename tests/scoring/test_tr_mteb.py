@@ -411,7 +411,6 @@ def test_a_run_that_was_killed_goes_on_with_the_tasks_that_were_left(run, gemma,
     assert (folder / "MnliTr.json").read_bytes() == finished["MnliTr.json"]
 
 
-@pytest.mark.slow
 def test_all_26_tasks_run_end_to_end(run, tmp_path):
     write_datasets(tmp_path / "all")
     report = run(folder=tmp_path / "all")
