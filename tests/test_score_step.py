@@ -175,6 +175,7 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"profile": {"suites": []}}, "a profile needs `suites`"),
         ({"diagnostics": {"trained_from": {"student": "bse"}}}, "there is no model 'bse'"),
         ({"diagnostics": {"models": ["pupil"]}}, "there is no model 'pupil'"),
+        ({"diagnostics": {}, "suites": {}}, "`diagnostics` look at the texts of `suites`, of which there are none"),
         ({"long_text": {**LOOKED_INTO["long_text"], "models": ["x"]}}, "there is no model 'x'"),
         ({"long_text": {**LOOKED_INTO["long_text"], "lengths": [512, 512]}}, "`lengths` is .* each once"),
         ({"long_text": {**LOOKED_INTO["long_text"], "candidates": 1}}, "`candidates` has to be at least 2"),

@@ -312,6 +312,7 @@ def test_an_error_of_the_machine_is_seen_through_others_and_reasons_name_no_fold
     assert stated == (
         "DatasetGenerationError: An error occurred at x y/set.json (ValueError: see https://hub/a/b, 'train.csv')"
     )
+    assert describe_error(ValueError("word " * 200)).endswith("word word ...")
 
 
 def test_a_score_that_is_no_number_is_missing(run, data):
