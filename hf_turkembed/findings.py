@@ -170,6 +170,13 @@ DIAGNOSTICS: Mapping[str, DiagnosticKind] = {
         measures="distance of a text from itself with i for ı and I for İ, unrelated texts being at 1",
         meaning="text from keyboards or programs that know no Turkish letters will not be found",
     ),
+    # The same scale and as few letters: `İstanbul` becomes `i̇stanbul`, with a dot of its own, and `Irmak` `irmak`.
+    "english_small_letters": DiagnosticKind(
+        threshold=0.5,
+        measures="distance of a text in Turkish small letters (I to ı, İ to i) from itself in English ones (I to i, "
+        "İ to i and a loose dot), unrelated texts being at 1",
+        meaning="text that programs made small without the rules of Turkish, as most do, will not be found",
+    ),
     # At 0.5 a quarter of how texts rank in similarity to all others is their length.
     "length_bias": DiagnosticKind(
         threshold=0.5,

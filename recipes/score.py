@@ -76,6 +76,11 @@ def main() -> None:
         accelerator.end_training()
         if accelerator.is_main_process:
             sys.stdout.write(format_report(report, published_beside(report)))
+            if report.benchmark is not None and any(score.missing for score in report.benchmark.scores):
+                logger.warning(
+                    "%s: finished tasks are kept; to try the missing ones again, remove %s and run this once more.",
+                    *(report.benchmark.name, step.output),
+                )
             for diagnostic in (found for found in report.diagnostics if found.flagged):
                 logger.warning("%s", diagnostic.describe())
         report.check_gate()

@@ -1,6 +1,7 @@
 """The score step as a script: what it writes, and that a missed requirement stops it and publishing."""
 
 import shlex
+import shutil
 import sys
 from itertools import pairwise
 
@@ -174,6 +175,7 @@ def test_a_missed_requirement_fails_the_step_every_time_and_nothing_is_published
         ({"profile": {"suites": []}}, "a profile needs `suites`"),
         ({"diagnostics": {"trained_from": {"student": "bse"}}}, "there is no model 'bse'"),
         ({"diagnostics": {"models": ["pupil"]}}, "there is no model 'pupil'"),
+        ({"diagnostics": {}, "suites": {}}, "`diagnostics` look at the texts of `suites`, of which there are none"),
         ({"long_text": {**LOOKED_INTO["long_text"], "models": ["x"]}}, "there is no model 'x'"),
         ({"long_text": {**LOOKED_INTO["long_text"], "lengths": [512, 512]}}, "`lengths` is .* each once"),
         ({"long_text": {**LOOKED_INTO["long_text"], "candidates": 1}}, "`candidates` has to be at least 2"),
@@ -239,7 +241,7 @@ def test_a_suite_out_of_reach_is_an_error_that_names_its_key(recipe, monkeypatch
         run(score, monkeypatch, recipe(suites={"stsb": {"kind": "sts", "data": data}}))
 
 
-def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeypatch, tmp_path, capsys):
+def test_tr_mteb_is_scored_as_well_and_missing_tasks_are_tried_again(recipe, monkeypatch, tmp_path, capsys, caplog):
     pytest.importorskip("mteb")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     write_datasets(tmp_path / "benchmark", ["STSbTR"])
@@ -261,6 +263,16 @@ def test_tr_mteb_is_scored_as_well_and_its_scores_reach_the_card(recipe, monkeyp
     assert len(list((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json"))) == 1
     assert "- met: TR-MTEB's `STSbTR` of `student` is " in text
     assert not any(str(tmp_path) in file.read_text() for file in folder.glob("scores.*"))
+    # As the step is done, a second run only says how the missing task is tried again, and then that is what happens.
+    run(score, monkeypatch, path)
+    assert caplog.messages[-1].endswith(f"to try the missing ones again, remove {folder} and run this once more.")
+    finished = next((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json")).read_bytes()
+    shutil.rmtree(folder)
+    write_datasets(tmp_path / "benchmark", ["SnliTr"])
+    run(score, monkeypatch, path)
+    assert all(found.value is not None for found in read_scores(folder / "scores.json").benchmark.scores)
+    assert next((tmp_path / "run" / "tr_mteb").rglob("STSbTR.json")).read_bytes() == finished
+    shutil.rmtree(tmp_path / "benchmark/trmteb/snli_tr")
     # What is required of a task that is missing is not met, and the reason is given.
     path = recipe({"tr_mteb": "SnliTr", "min": 0.5}, tr_mteb=asked, suites={})
     missed = r"(?s)1 of 1 scores miss.*`SnliTr` of `student` is missing, required at least 0.5000 \(FileNotFoundError"

@@ -140,13 +140,21 @@ class ScoreConfig:
                 raise ValueError(f"`{section}` names {name!r}; the suites are {', '.join(self.suites)}.")
         for entry in self.require:
             self._check_requirement(entry)
+        if self.diagnostics is not None and not self.suites:
+            raise ValueError(
+                "`diagnostics` look at the texts of `suites`, of which there are none; name at least one."
+            )
         if small := [group for group, roles in self.seeds.items() if len(set(roles)) < max(2, len(roles))]:
             raise ValueError(f"`seeds.{small[0]}` needs at least two models, each once; one has no spread.")
+        self._check_widths()
+        if self.resamples < 1000:
+            raise ValueError(f"`resamples` is {self.resamples}; a 95 % interval needs at least 1,000.")
+
+    def _check_widths(self) -> None:
+        """Check that there are widths, each once."""
         dims = self.truncate_dims
         if not dims or min(dims) < 1 or len(set(dims)) < len(dims):
             raise ValueError(f"`truncate_dims` is {list(dims)}; expected widths of at least 1, each once.")
-        if self.resamples < 1000:
-            raise ValueError(f"`resamples` is {self.resamples}; a 95 % interval needs at least 1,000.")
 
     def _check_requirement(self, entry: Requirement) -> None:
         """Check that a requirement speaks of a width that is scored, or of a model that TR-MTEB scores."""

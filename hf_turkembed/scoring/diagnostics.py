@@ -23,7 +23,14 @@ _BLOCK_ROWS = 1024
 # Letters by which Turkish text is told from other text.
 _TURKISH = frozenset("ıİğĞşŞ")
 _TURKISH_CAPITALS = str.maketrans({"i": "İ", "ı": "I"})
+_TURKISH_SMALL = str.maketrans({"İ": "i", "I": "ı"})
 _WITHOUT_DOTS = str.maketrans({"ı": "i", "İ": "I"})
+# By diagnostic, the two spellings of a text that are held against one another.
+_RESPELLINGS: Mapping[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
+    "turkish_capitals": (str, lambda text: text.translate(_TURKISH_CAPITALS).upper()),
+    "dotless_i": (str, lambda text: text.translate(_WITHOUT_DOTS)),
+    "english_small_letters": (lambda text: text.translate(_TURKISH_SMALL).lower(), str.lower),
+}
 
 Item = TypeVar("Item")
 
@@ -79,7 +86,7 @@ def diagnose_vectors(
 def diagnose_spelling(
     model: str, texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]]
 ) -> list[Diagnostic]:
-    """Ask how far a Turkish text is from itself in capitals, and from itself without the letters ı and İ.
+    """Ask how far a Turkish text is from itself in capitals, without ı and İ, and made small as in English.
 
     Args:
         model: Role of the model.
@@ -87,18 +94,14 @@ def diagnose_spelling(
         encode: Texts to embeddings `(texts, embedding_dim)`.
     """
     turkish = [text for text in texts if _TURKISH & set(text)]
-    respellings: Mapping[str, Callable[[str], str]] = {
-        "turkish_capitals": lambda text: text.translate(_TURKISH_CAPITALS).upper(),
-        "dotless_i": lambda text: text.translate(_WITHOUT_DOTS),
-    }
     found = []
-    for name, respell in respellings.items():
-        changed = _spread([text for text in turkish if respell(text) != text], _RESPELLED_TEXTS)
+    for name, (spell, respell) in _RESPELLINGS.items():
+        changed = _spread([text for text in turkish if respell(text) != spell(text)], _RESPELLED_TEXTS)
         if len(changed) < _LEAST_TEXTS:
             reason = f"{len(changed)} Turkish texts that it would change; at least {_LEAST_TEXTS} are needed"
             found.append(_missing(name, model, reason))
             continue
-        originals = metrics.normalise(encode(changed))
+        originals = metrics.normalise(encode([spell(text) for text in changed]))
         others = metrics.normalise(encode([respell(text) for text in changed]))
         distance = float(1 - np.einsum("rd,rd->r", originals, others).mean())
         unrelated = float(1 - _mean_cosines(originals).mean())

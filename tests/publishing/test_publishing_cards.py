@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import DatasetCard, ModelCard
 from markdown_it import MarkdownIt
-from score_samples import REPORT, make_comparison, make_score
+from score_samples import REPORT, make_benchmark, make_comparison, make_score
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, Gemma3TextModel
 
@@ -159,6 +159,17 @@ def test_score_that_is_not_finite_is_refused(value):
 def test_missing_score_is_shown_with_its_reason(hub_run, scores_of):
     text = render(hub_run / "distill", scores_of(hub_run / "distill"))
     assert "Missing: `spearman_cosine` of teacher on sts-test at 32: all predictions are equal" in text
+
+
+def test_a_benchmark_stands_in_the_card_with_its_missing_tasks_and_in_the_header_without_them(hub_run):
+    benchmark = make_benchmark()
+    digest = record.digest_model(hub_run / "distill")
+    scores = [replace(s, model_digest=digest) if s.model == "student" else s for s in benchmark.scores]
+    text = render(hub_run / "distill", ScoreReport(scores=(), benchmark=replace(benchmark, scores=tuple(scores))))
+    assert "### TR-MTEB\n\nRun by mteb" in text and "| **student (this model)** | 0.7812 (1 of 3) |" in text
+    assert "- Missing: MnliTr of student: no such dataset" in text
+    results = header(text)["model-index"][0]["results"]
+    assert [result["dataset"]["type"] for result in results] == ["example/snli_tr"]
 
 
 def test_counts_that_were_not_recorded_are_absent(hub_run):

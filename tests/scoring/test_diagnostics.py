@@ -91,10 +91,12 @@ def encode_by(letters):
 
 def test_an_encoder_that_ignores_case_and_dots_is_insensitive():
     def fold(text):
-        return text.replace("İ", "i").replace("I", "ı").lower().replace("ı", "i")
+        return text.replace("İ", "i").replace("I", "ı").lower().replace("ı", "i").replace("\u0307", "")
 
     found = by_name(diagnose_spelling("m", SENTENCES, encode_by(fold)))
-    assert {name: one.value for name, one in found.items()} == pytest.approx({"turkish_capitals": 0, "dotless_i": 0})
+    assert {name: one.value for name, one in found.items()} == pytest.approx(
+        {"turkish_capitals": 0, "dotless_i": 0, "english_small_letters": 0}
+    )
 
 
 def test_an_encoder_of_letters_as_they_are_is_sensitive_to_capitals_and_not_to_dots():
@@ -107,6 +109,9 @@ def test_an_encoder_of_letters_as_they_are_is_sensitive_to_capitals_and_not_to_d
 def test_an_encoder_of_the_letters_in_question_is_sensitive_to_dots():
     only = encode_by(lambda text: [c for c in text if c in "ıİ" or c.isdigit()])
     assert by_name(diagnose_spelling("m", SENTENCES, only))["dotless_i"].flagged
+    loose = encode_by(lambda text: [c for c in text if c == "\u0307" or c.isdigit()])
+    found = by_name(diagnose_spelling("m", SENTENCES, loose))
+    assert found["english_small_letters"].value > 0 == found["dotless_i"].value
 
 
 def test_respelling_leaves_other_languages_out_and_knows_the_turkish_rule():
@@ -118,6 +123,7 @@ def test_respelling_leaves_other_languages_out_and_knows_the_turkish_rule():
 
     diagnose_spelling("m", ["this is English", *(f"İzmir'de ılık iş {row}" for row in range(30))], encode)
     assert "İZMİR'DE ILIK İŞ 3" in asked and "Izmir'de ilik iş 3" in asked
+    assert "izmir'de ılık iş 3" in asked and "i\u0307zmir'de ılık iş 3" in asked
     assert not any("English" in text or "ENGLİSH" in text for text in asked)
 
 

@@ -312,6 +312,7 @@ def test_an_error_of_the_machine_is_seen_through_others_and_reasons_name_no_fold
     assert stated == (
         "DatasetGenerationError: An error occurred at x y/set.json (ValueError: see https://hub/a/b, 'train.csv')"
     )
+    assert describe_error(ValueError("word " * 200)).endswith("word word ...")
 
 
 def test_a_score_that_is_no_number_is_missing(run, data):
@@ -411,7 +412,6 @@ def test_a_run_that_was_killed_goes_on_with_the_tasks_that_were_left(run, gemma,
     assert (folder / "MnliTr.json").read_bytes() == finished["MnliTr.json"]
 
 
-@pytest.mark.slow
 def test_all_26_tasks_run_end_to_end(run, tmp_path):
     write_datasets(tmp_path / "all")
     report = run(folder=tmp_path / "all")

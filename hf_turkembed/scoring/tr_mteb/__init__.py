@@ -79,9 +79,8 @@ def score_benchmark(
     for model, _ in models:
         if missing := [score.suite for score in scores if score.model == model.role and score.value is None]:
             logger.warning(
-                "%s: %d tasks of `%s` are missing, so that its means are over fewer: %s. Those that have a score are "
-                "kept in %s; remove the folder of this step and run it again to try the others once more.",
-                *(BENCHMARK, len(missing), model.role, ", ".join(missing), results),
+                "%s: %d tasks of `%s` are missing, so that its means are over fewer: %s.",
+                *(BENCHMARK, len(missing), model.role, ", ".join(missing)),
             )
     return BenchmarkReport(
         name=BENCHMARK, runner=f"mteb {version('mteb')}", scores=tuple(scores), means=average_scores(scores)

@@ -2,6 +2,7 @@
 
 import errno
 import re
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ _OF_MACHINE = (
 )
 # Folders of an absolute path; an address has a colon before its slashes.
 _FOLDERS = re.compile(r"(?<![\w:/.-])/(?:[^\s/'\"]+/)+")
+# Characters; `datasets` lists every column of a table that it cannot cast.
+_LONGEST_REASON = 500
 
 
 class CheckedEncoder(SentenceTransformerEncoderWrapper):  # type: ignore[misc]
@@ -68,4 +71,4 @@ def describe_error(error: Exception) -> str:
     stated = f"{type(error).__name__}: {error}"
     if (cause := error.__cause__) is not None and str(cause) not in stated:
         stated += f" ({type(cause).__name__}: {cause})"
-    return _FOLDERS.sub("", " ".join(stated.split()))
+    return shorten(_FOLDERS.sub("", stated), _LONGEST_REASON, placeholder=" ...")
