@@ -12,7 +12,8 @@ import numpy as np
 from hf_turkembed import classification as heads
 from hf_turkembed.recipe import ClassifyConfig, Recipe
 from hf_turkembed.step import Step, finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, read_classified, read_recipe, start_process_group
+from inputs import fetch, load_encoder, read_classified
+from startup import clear_errors, read_recipe, start_process_group
 
 REPORT = "report.md"
 

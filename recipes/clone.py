@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from hf_turkembed.cloning import clone_model, find_table, measure_agreement, measure_reconstruction
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, fetch, read_all, read_recipe, text_sources
+from inputs import fetch, read_all, text_sources
+from startup import clear_errors, read_recipe
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from collections import Counter
 
 from hf_turkembed.corpus import count_texts, list_shards, plan_shards, sample_rows, write_texts
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, read_recipe, text_sources
+from inputs import text_sources
+from startup import clear_errors, read_recipe
 
 
 def main() -> None:

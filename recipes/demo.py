@@ -11,7 +11,7 @@ from pathlib import Path
 import pipeline
 from hf_turkembed.record import read_provenance
 from hf_turkembed.scores import Score, read_scores
-from inputs import clear_errors, start_logging
+from startup import clear_errors, start_logging
 
 RECIPES = Path(__file__).resolve().parent
 RUNS = {name: Path("output/sandbox") / name for name in ("magibu", "turkembed")}

@@ -9,7 +9,8 @@ from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill,
 from hf_turkembed.modeling.repository import check_encoder, save_model, trained_widths
 from hf_turkembed.recipe import DistillConfig
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, new_rows, read_labelled, read_recipe, start_process_group
+from inputs import fetch, load_encoder, new_rows, read_labelled
+from startup import clear_errors, read_recipe, start_process_group
 
 
 def main() -> None:

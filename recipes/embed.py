@@ -11,7 +11,8 @@ from hf_turkembed.distillation import BatchedEncoder, check_vectors, count_rows,
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.record import Identity
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, fetch, load_encoder, read_recipe, start_process_group, text_sources
+from inputs import fetch, load_encoder, text_sources
+from startup import clear_errors, read_recipe, start_process_group
 
 # Stored vectors that are compared with the teacher's once more at the end.
 _CHECKED_ROWS = 100

@@ -21,7 +21,9 @@ from hf_turkembed.finetuning import (
 )
 from hf_turkembed.modeling.repository import check_encoder, save_model
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig
-from inputs import check_local_data, clear_errors, fetch, load_encoder, read_labelled, read_recipe, start_process_group
+from input_checks import check_local_data
+from inputs import fetch, load_encoder, read_labelled
+from startup import clear_errors, read_recipe, start_process_group
 
 # Texts on which a merged adapter has to agree with one beside the weights.
 _COMPARED_TEXTS = 32

@@ -18,7 +18,8 @@ import yaml
 from hf_turkembed.publishing.outbox import outbox_folder
 from hf_turkembed.recipe import Recipe, load_recipe, local_path
 from hf_turkembed.step import check_external_inputs, identify, is_done, step_folder
-from inputs import add_recipe_arguments, check_local_data, clear_errors, start_logging
+from input_checks import check_local_data
+from startup import add_recipe_arguments, clear_errors, start_logging
 
 logger = logging.getLogger("pipeline")
 

@@ -6,7 +6,7 @@ python recipes/sandbox.py recipes/sandbox/magibu.yaml
 from hf_turkembed.sandbox.teacher import train_sandbox_teacher
 from hf_turkembed.sandbox.text import write_sandbox_text
 from hf_turkembed.step import finish_step, open_step
-from inputs import clear_errors, read_recipe
+from startup import clear_errors, read_recipe
 
 
 def main() -> None:

@@ -38,17 +38,9 @@ from hf_turkembed.scoring.long_text import LongTextProbe, probe_long_text
 from hf_turkembed.scoring.profile import time_search
 from hf_turkembed.scoring.tr_mteb import read_published, score_benchmark
 from hf_turkembed.step import finish_step, open_step, step_folder
-from inputs import (
-    check_scoring,
-    clear_errors,
-    fetch,
-    load_encoder,
-    read_all,
-    read_labelled,
-    read_recipe,
-    start_process_group,
-    text_sources,
-)
+from input_checks import check_scoring
+from inputs import fetch, load_encoder, read_all, read_labelled, text_sources
+from startup import clear_errors, read_recipe, start_process_group
 from training_text import read_trained_on
 
 logger = logging.getLogger(__name__)

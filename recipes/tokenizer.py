@@ -25,7 +25,8 @@ from hf_turkembed.tokenizer import (
     write_id_map,
 )
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE, write_report
-from inputs import clear_errors, fetch, read_all, read_recipe, text_sources
+from inputs import fetch, read_all, text_sources
+from startup import clear_errors, read_recipe
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_cod
 from hf_turkembed.publishing import check_loaders, fetch_folder, lineage
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.record import Identity, Input
-from inputs import check_local_data, load_encoder
+from input_checks import check_local_data
+from inputs import load_encoder
 
 LONG_TEXT = " ".join(TEXTS * 5)
 

@@ -9,8 +9,10 @@ from samples import MATRYOSHKA_DIMS
 
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.step import identify
-from inputs import check_local_data, check_topology, find_columns, read_labelled
+from input_checks import check_local_data
+from inputs import find_columns, read_labelled
 from score import choose_widths
+from startup import check_topology
 
 STAGE = "{source: '{data_root}/sts.tsv', columns: [sentence1, sentence2, score], expected_rows: 2}"
 
