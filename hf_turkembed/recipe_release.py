@@ -29,7 +29,6 @@ def publish_recipe(recipe: Recipe, *, dry_run: bool = False) -> Release:
         report=read_scores(recipes.local_path(recipe, config.scores) / SCORES_FILE),
         target=settings if config.target == "hub" else Path(config.outbox),
         onto={repo.repo_id: repo.onto for repo in config.repos.values() if repo.onto is not None},
-        licenses={repo.repo_id: repo.license for repo in config.repos.values() if repo.license is not None},
         base_models={repo.repo_id: repo.base_model for repo in config.repos.values() if repo.base_model is not None},
         collection=config.collection,
         dry_run=dry_run,

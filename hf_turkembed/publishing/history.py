@@ -192,7 +192,7 @@ def dataset_limits(chain: Sequence[Provenance]) -> list[str]:
     prompt = "no prompt" if recipe.get("prompt") is None else f"the prompt {format_code(recipe['prompt'])}"
     return [
         f"The vectors hold what {_name(chain[0], 'teacher')} makes of a text with {prompt}, its mistakes included.",
-        f"The teacher read at most {recipe['max_length']:,} of its tokens of a text; the text itself is whole.",
+        f"The teacher read at most {recipe['max_length']:,} of its tokens of a text; longer texts are cut there.",
         "The vectors are stored in float16.",
     ]
 

@@ -23,7 +23,8 @@ def choose_licence(license: str | None, chain: Sequence[Provenance]) -> str | No
         chain: Records behind the folder.
 
     Returns:
-        The given one; without one, the one that binds what was made from an input, or None where none does.
+        The given one; without one, the one that binds what was made from an input, or None where none does. Texts keep
+        the one that their own recipe states, which is not that of a model they are for.
 
     Raises:
         ValueError: If the given one is no id, or an input is under terms that go along with everything made from it,
@@ -33,6 +34,8 @@ def choose_licence(license: str | None, chain: Sequence[Provenance]) -> str | No
         raise ValueError(
             f"`license` is {license!r}, expected a licence id of the Hub, such as 'apache-2.0' or 'gemma'."
         )
+    if chain[0].identity.step == "corpus" and (own := text_licence(chain)) is not None:
+        return own
     binding = {licence: name for name, licence in recorded_licences(chain).items() if licence.startswith(_BINDING)}
     if license is None:
         license = next(iter(binding), None)
@@ -54,6 +57,12 @@ def recorded_licences(chain: Sequence[Provenance]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def text_licence(chain: Sequence[Provenance]) -> str | None:
+    """Return the licence that a recipe stated for the texts behind a folder."""
+    stated = (record.identity.recipe.get("license") for record in chain if record.identity.step == "corpus")
+    return next(stated, None)
+
+
 def describe_terms(license: str | None, chain: Sequence[Provenance]) -> str:
     """State the licence, and those of the inputs."""
     own = "None was stated." if license is None else f"{format_code(license)}."
@@ -63,6 +72,8 @@ def describe_terms(license: str | None, chain: Sequence[Provenance]) -> str:
     recorded = [
         f"{format_code(name)} under {format_code(licence)}" for name, licence in recorded_licences(chain).items()
     ]
+    if (texts := text_licence(chain)) is not None and chain[0].identity.step != "corpus":
+        recorded.append(f"the texts under {format_code(texts)}")
     return f"{text}: {', '.join(recorded)}." if recorded else f"{text}."
 
 

@@ -37,7 +37,6 @@ def publish_release(
     onto: Mapping[str, str] = MappingProxyType({}),
     collection: str | None = None,
     dry_run: bool = False,
-    licenses: Mapping[str, str] = MappingProxyType({}),
     base_models: Mapping[str, str] = MappingProxyType({}),
 ) -> Release:
     """Publish folders of one run, each to a repo of its own; what stands there already is left as it is.
@@ -54,7 +53,6 @@ def publish_release(
         onto: Commits that may be overwritten by `org/name`, see `HubSettings.onto`.
         collection: Title of a collection on the Hub that holds the repos; the outbox has none.
         dry_run: Stage and verify everything, and write nothing.
-        licenses: Those of single repos that have another, by `org/name`: texts are not under the terms of a teacher.
         base_models: Of adapters, by their `org/name`: as for `publish_folder`.
 
     Returns:
@@ -77,7 +75,7 @@ def publish_release(
                 folder,
                 Path(scratch),
                 repo_id=repo_id,
-                license=licenses.get(repo_id, license),
+                license=license,
                 languages=languages,
                 report=report,
                 target=replace(target, onto=onto.get(repo_id)) if isinstance(target, HubSettings) else target,

@@ -45,6 +45,8 @@ class CorpusStepConfig:
     text: CorpusConfig
     # Rows of one Parquet file.
     shard_rows: int
+    # Hub licence id of the texts, as their sources state it; they are published under it, whatever a teacher's terms.
+    license: str | None = None
     # Texts of each language that are kept from training, in splits of their own.
     validation_rows: int = 0
     test_rows: int = 0

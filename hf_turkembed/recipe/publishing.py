@@ -15,8 +15,6 @@ class RepoConfig:
     repo_id: str
     # Commit of the Hub, by somebody else, that may be overwritten if it is the head.
     onto: str | None = None
-    # Of this repo alone; None for that of all.
-    license: str | None = None
     # Of an adapter that was trained on a local folder: name under which that model is published.
     base_model: str | None = None
 

@@ -1,5 +1,6 @@
 """Texts as a dataset of their own: their card, and what their files have to hold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,11 +11,11 @@ from hf_turkembed.corpus import TextRow, count_texts, plan_shards, write_texts
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import publish_release, render_card, stage_folder, verify_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
-from hf_turkembed.record import Input, digest_file, write_json
+from hf_turkembed.record import Input, digest_file, read_provenance, write_json
 from hf_turkembed.scores import ScoreReport
 
 GOLDEN = Path(__file__).parent / "golden" / "corpus.md"
-SETTINGS = {"license": "cc-by-sa-3.0", "languages": ["tr", "en"], "report": ScoreReport(scores=())}
+SETTINGS = {"license": "gemma", "languages": ["tr", "en"], "report": ScoreReport(scores=())}
 ROWS = {language: [TextRow(f"{language} {number}") for number in range(12)] for language in ("tr", "en")}
 TEXT = {
     "languages": ["tr", "en"],
@@ -36,7 +37,7 @@ def output(tmp_path, step_writer):
     folder = tmp_path / "run" / "corpus"
     write_texts(folder, plan_shards(ROWS, 8, validation_rows=2))
     left_out = {"tr": {"repeated texts": 3, "empty lines": 1}, "en": {"repeated texts": 1000}}
-    recipe = {"text": TEXT, "shard_rows": 8, "validation_rows": 2, "test_rows": 0}
+    recipe = {"text": TEXT, "license": "cc-by-sa-3.0", "shard_rows": 8, "validation_rows": 2, "test_rows": 0}
     step_writer(folder, "corpus", recipe, SOURCES, count_texts(folder) | {"left_out": left_out})
     return folder
 
@@ -118,16 +119,28 @@ def test_texts_of_files_alone_say_how_they_were_drawn(output):
     assert "Left out while" not in text and "shuffled" not in text and "`folders`" not in text
 
 
-def test_texts_are_published_and_load_and_may_have_a_licence_of_their_own(output, tmp_path):
+def test_texts_are_published_under_their_own_licence_and_load(output, tmp_path):
     release = publish_release(
         {"acme/corpus": output},
-        licenses={"acme/corpus": "cc-by-sa-4.0"},
         target=tmp_path / "outbox",
-        **{**SETTINGS, "license": "gemma"},
+        **SETTINGS,
     )
     [published] = release.repos
     assert published.location == str(tmp_path / "outbox" / "datasets" / "acme" / "corpus")
     names = [check.name for check in published.verification.checks]
     assert names[-3:] == ["en columns", "tr columns", "snippet 1 runs"]
     assert published.verification.passed and published.verification.loaded
-    assert DatasetCard.load(Path(published.location) / "README.md").data.license == "cc-by-sa-4.0"
+    assert DatasetCard.load(Path(published.location) / "README.md").data.license == "cc-by-sa-3.0"
+
+
+def test_what_was_made_from_texts_names_their_licence_and_keeps_its_own(output, step_writer):
+    folder = output.parent / "embed"
+    texts = Input(role="texts", kind="dataset", name="{output_dir}/corpus", digest="7" * 64)
+    texts = replace(texts, record=read_provenance(output).identity.digest)
+    teacher = Input(role="teacher", kind="model", name="example/teacher", revision="1" * 40)
+    recipe = {"teacher": "t", "corpus": None, "texts": "{output_dir}/corpus", "max_length": 64, "prompt": None}
+    step_writer(folder, "embed", recipe, [teacher, texts], {"languages": {"tr": 12}, "embedding_dim": 8})
+    text = render_card(folder, repo_id="acme/vectors", **SETTINGS)
+    assert DatasetCard(text).data.license == "gemma"
+    assert "named above, stay in force: the texts under `cc-by-sa-3.0`." in text
+    assert "| `corpus` | text: `texts`" in text
