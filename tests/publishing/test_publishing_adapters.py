@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from samples import TEXTS
@@ -17,8 +18,10 @@ from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import publish_folder, render_card, stage_folder, verify_folder
 from hf_turkembed.publishing.adapters import name_base
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
+from hf_turkembed.recipe import load_recipe
+from hf_turkembed.recipe_release import publish_recipe
 from hf_turkembed.record import Input, digest_file, write_json
-from hf_turkembed.scores import ScoreReport
+from hf_turkembed.scores import ScoreReport, write_scores
 
 GOLDEN = Path(__file__).parent / "golden" / "adapter.md"
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": []}
@@ -111,10 +114,22 @@ def test_an_adapter_whose_base_is_not_at_hand_says_that_it_was_not_loaded(staged
     assert "`acme/base` is not at hand, so the adapter was not loaded" in found.checks[-1].detail
 
 
-def test_publishing_an_adapter_without_its_base_warns_that_it_was_not_loaded(run, tmp_path, caplog):
+def test_a_recipe_publishes_an_adapter_and_without_its_base_warns_that_it_was_not_loaded(run, tmp_path, caplog):
     shutil.rmtree(run / "distill")
-    folder = run / "finetune-nli" / "adapter"
-    publish_folder(folder, repo_id="acme/adapter", target=tmp_path / "outbox", **SETTINGS)
+    (run / "score").mkdir()
+    write_scores(run / "score", ScoreReport(scores=()))
+    entry = {"folder": "{output_dir}/finetune-nli/adapter", "repo_id": "acme/adapter", "base_model": "acme/base"}
+    section = {"license": "gemma", "languages": ["tr"], "scores": "{output_dir}/score", "repos": {"adapter": entry}}
+    content = {
+        "output_dir": str(run),
+        "seed": 1,
+        "steps": [],
+        "publish": {**section, "outbox": str(tmp_path / "outbox")},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    publish_recipe(load_recipe(tmp_path / "recipe.yaml"))
+    config = read_json(tmp_path / "outbox" / "acme" / "adapter" / CONFIG)
+    assert config["base_model_name_or_path"] == "acme/base"
     assert "acme/adapter: `acme/base` is not at hand, so the adapter was not loaded" in caplog.text
 
 
