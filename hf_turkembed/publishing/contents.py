@@ -105,8 +105,10 @@ def list_names(folder: Path) -> list[str]:
 
 def _wrong_names(folder: Path, kind: RepoKind) -> Iterator[str]:
     """Name files that no repo of this kind holds, and links to what is not in it."""
-    # A download is links into the cache.
-    roots = [folder.resolve(), folder.resolve().parent.parent / "blobs"]
+    roots = [folder.resolve()]
+    if roots[0].parent.name == "snapshots":
+        # A download is links into the cache: into the repo's own part of it, and by xet into one that repos share.
+        roots += [parent / "blobs" for parent in roots[0].parents[1:3]]
     for name in list_names(folder):
         if not any((folder / name).resolve().is_relative_to(root) for root in roots):
             yield f"`{name}` is a link that leads out of the repo; remove it"

@@ -313,3 +313,24 @@ def test_scores_on_a_benchmark_stand_in_the_card_and_are_held_against_their_file
     assert all(check.passed for check in check_card(folder, "model", "acme/model"))
     edit_text(folder / "README.md", "0.7812 (1 of 3)", "0.9812 (1 of 3)")
     assert [check.name for check in check_card(folder, "model", "acme/model") if not check.passed] == ["card"]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["of the repo", "of all repos"])
+def test_a_download_is_links_into_the_cache_and_nowhere_else(repo, tmp_path, shared):
+    cache = tmp_path / "hub"
+    blobs = cache / "models--acme--tokenizer" / "blobs"
+    snapshot = blobs.parent / "snapshots" / ("1" * 40)
+    snapshot.parent.mkdir(parents=True)
+    blobs.mkdir()
+    repo("tokenizer").rename(snapshot)
+    place = cache / "blobs" / "ab" if shared else blobs
+    place.mkdir(parents=True, exist_ok=True)
+    (snapshot / "tokenizer.json").rename(place / "x")
+    if shared:
+        (blobs / "y").symlink_to(place / "x")
+    (snapshot / "tokenizer.json").symlink_to(blobs / ("y" if shared else "x"))
+    assert verify_folder(snapshot).describe_failures() == ""
+    (place / "x").rename(tmp_path / "x")
+    (snapshot / "tokenizer.json").unlink()
+    (snapshot / "tokenizer.json").symlink_to(tmp_path / "x")
+    assert "`tokenizer.json` is a link that leads out of the repo" in verify_folder(snapshot).describe_failures()
