@@ -243,9 +243,11 @@ def read_identity(content: Mapping[str, Any]) -> Identity:
     """Build an Identity from its JSON form.
 
     Raises:
-        TypeError: If a key is unknown or missing.
+        TypeError: If a key is unknown or missing, or the seed is no integer.
     """
     inputs = tuple(Input(**entry) for entry in content["inputs"])
+    if type(content["seed"]) is not int:
+        raise TypeError(f"`seed` is {content['seed']!r}, expected an integer")
     return Identity(**{**content, "inputs": inputs})
 
 

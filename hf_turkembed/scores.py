@@ -76,6 +76,13 @@ class Resampling:
     # Share of the percentile interval.
     confidence: float = 0.95
 
+    def __post_init__(self) -> None:
+        """Refuse what is no number."""
+        if not (type(self.resamples) is type(self.seed) is int):
+            raise ValueError(
+                f"`resampling` has {self.resamples!r} resamples of seed {self.seed!r}, expected integers."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -281,6 +288,8 @@ def read_scores(path: Path) -> ScoreReport:
         FileNotFoundError: If `path` does not exist.
         ValueError: If it was written in another schema version, or is damaged.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; run the step `score` first, or name the folder that it wrote.")
     content = read_versioned(path, SCORES_SCHEMA_VERSION)
     try:
         return ScoreReport(

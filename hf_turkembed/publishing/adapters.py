@@ -143,7 +143,10 @@ def find_base(folder: Path, given: Path | None) -> tuple[Path | None, Check]:
         return None, Check(name="base model", passed=True, detail=detail)
     if fault := _wrong_base(found, source):
         return None, Check(name="base model", passed=False, detail=fault)
-    return found, Check(name="base model", passed=True, detail=f"`{name}` is at hand")
+    detail = f"`{name}` is at hand"
+    if source.revision is not None and found.resolve().name != source.revision:
+        detail = f"{found} was given for `{name}`; that it is its commit {source.revision} is not known"
+    return found, Check(name="base model", passed=True, detail=detail)
 
 
 def find_local_base(folder: Path) -> Path | None:
@@ -180,7 +183,11 @@ def _wrong_base(folder: Path, source: Input) -> str:
     if source.revision is not None:
         return ""
     if source.record is not None and (folder / records.PROVENANCE_FILE).is_file():
-        same = records.read_provenance(folder).identity.digest == source.record
+        record = records.read_provenance(folder)
+        outputs = record.observed.outputs.items()
+        same = record.identity.digest == source.record and all(
+            (folder / name).is_file() and records.digest_file(folder / name) == digest for name, digest in outputs
+        )
     else:
         same = records.digest_path(folder) == source.digest
     return "" if same else f"{folder} is not what the adapter was trained on, by the record; name that model"

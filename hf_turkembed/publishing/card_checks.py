@@ -17,6 +17,7 @@ from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER, format_eval_results
+from hf_turkembed.publishing.licences import NOTICE_FILE, notice_for
 from hf_turkembed.publishing.lineage import RepoKind
 from hf_turkembed.publishing.release_section import cut_related
 from hf_turkembed.score_figure import SCORES_FIGURE
@@ -62,6 +63,7 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
     except ValueError as error:
         return [*checks, Check(name="scores", passed=False, detail=str(error))]
     if header:
+        checks.append(check_faults("notice", _wrong_notice(folder, header.get("license"))))
         checks.append(check_faults("card", _wrong_card(text, header, folder, kind, repo_id, report)))
     if kind in ("model", "tokenizer"):
         checks.append(check_faults("figures", _wrong_figures(folder, kind, report)))
@@ -117,6 +119,13 @@ def _wrong_links(text: str, folder: Path) -> Iterator[str]:
             yield f"`{target}` is no file of this repo; publish again"
 
 
+def _wrong_notice(folder: Path, license: str | None) -> Iterator[str]:
+    """Say where the notice is not what the licence asks for."""
+    path, expected = folder / NOTICE_FILE, notice_for(license)
+    if (path.read_text(encoding="utf-8") if path.is_file() else None) != expected:
+        yield f"{NOTICE_FILE} is not what the licence {license!r} asks for; publish again"
+
+
 def _wrong_card(
     text: str, header: dict[str, Any], folder: Path, kind: RepoKind, repo_id: str | None, report: ScoreReport
 ) -> Iterator[str]:
@@ -132,6 +141,9 @@ def _wrong_card(
         report=report,
         base_model=adapters.read_base(folder) if kind == "adapter" else None,
     )
+    # The only code that is run; what else looks like it came in by way of a record.
+    if _SNIPPET.findall(expected) != _SNIPPET.findall(_split_sections(expected).get('its section "Use"', "")):
+        yield 'there is Python outside its section "Use"; a record holds what it should not'
     own, related = cut_related(text)
     if own != expected:
         yield from _describe_difference(own, expected)

@@ -1,6 +1,7 @@
 """The YAML header of a card: what the Hub reads and indexes."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ ALLOWED_KEYS = frozenset(
         "task_categories",
     }
 )
+_CONFIG_NAME = re.compile(r"[\w-]+")
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
@@ -174,13 +176,17 @@ def dataset_configs(record: Provenance) -> list[str]:
     """List the configs of a dataset: the languages that its record counted.
 
     Raises:
-        ValueError: If the record counted none.
+        ValueError: If the record counted none, or what is no name of a folder.
     """
     languages = record.observed.counts.get("languages")
     if not languages:
         raise ValueError(
             f"the record of `{record.identity.step}` counts no `languages`, so the dataset has no configs; "
             "run the step again."
+        )
+    if strange := [name for name in languages if not _CONFIG_NAME.fullmatch(name)]:
+        raise ValueError(
+            f"the record of `{record.identity.step}` counts the language {strange[0]!r}, which is no code."
         )
     return list(languages)
 

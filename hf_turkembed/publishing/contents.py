@@ -16,7 +16,8 @@ from hf_turkembed.publishing.comparisons import Check, check_faults
 from hf_turkembed.publishing.corpora import wrong_texts
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER
 from hf_turkembed.publishing.licences import NOTICE_FILE
-from hf_turkembed.publishing.lineage import ADAPTER_CONFIG, RepoKind
+from hf_turkembed.publishing.lineage import ADAPTER_CONFIG, RepoKind, trained_widths
+from hf_turkembed.publishing.private_text import find_private_text
 from hf_turkembed.score_figure import SCORES_FIGURE
 from hf_turkembed.scores import SCORES_FILE
 
@@ -65,6 +66,8 @@ _NAMES: dict[RepoKind, tuple[str, ...]] = {
     "corpus": (*_COMMON, r"data/[\w-]+/\w+-\d{5}\.parquet"),
     "dataset": (*_COMMON, r"data/[\w-]+/\w+-\d{5}\.parquet"),
 }
+# What loaders read besides weights; the model's own `auto_map` is looked at with its code.
+_CONFIGS = re.compile(r"(\d+_\w+/)?(\w*config\w*|modules|special_tokens_map)\.json")
 # Files whose digests have to stand in the record.
 _DIGESTED = re.compile(r".*\.(safetensors|parquet)|tokenizer\.json")
 # The format's names for types, by those of config.json.
@@ -79,19 +82,24 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
         kind: What it holds.
 
     Returns:
-        One check each for names and digests; for a model also for its widths, its code and the headers of its weights,
-        for an adapter for what its config and the headers of its weights say, for a tokenizer for its report,
-        for a set of texts for its rows.
+        One check each for names and digests; if these pass also for paths and tokens in texts, and configs that name
+        code of others; for a model also for its widths, its code and the headers of its weights, for an adapter for
+        what its config and the headers of its weights say, for a tokenizer for its report, for a set of texts for its
+        rows.
     """
-    checks = [check_faults("files", _wrong_names(folder, kind)), check_faults("digests", _wrong_digests(folder))]
+    checks = [check_faults("files", _wrong_names(folder, kind)), check_faults("digests", wrong_digests(folder))]
+    if not all(check.passed for check in checks):
+        return checks
+    checks.append(check_faults("private text", find_private_text(folder, list_names(folder))))
+    checks.append(check_faults("code of others", _foreign_code(folder)))
     if kind == "model":
-        checks.append(check_faults("trained widths", _wrong_widths(folder)))
-        checks.append(check_faults("remote code", _wrong_code(folder)))
-        if checks[2].passed:
+        widths = check_faults("trained widths", _wrong_widths(folder))
+        checks += [widths, check_faults("remote code", _wrong_code(folder))]
+        if widths.passed:
             checks.append(check_faults("weights fit config.json", _wrong_weights(folder)))
     if kind == "adapter":
         checks.append(check_faults("adapter fits its record", wrong_adapter(folder)))
-    if kind == "corpus" and checks[1].passed:
+    if kind == "corpus":
         checks.append(check_faults("texts", wrong_texts(folder)))
     if kind == "tokenizer" and (folder / tokenizer_tables.REPORT_FILE).is_file():
         checks.append(check_faults("tokenizer report", _wrong_report(folder)))
@@ -100,7 +108,8 @@ def check_contents(folder: Path, kind: RepoKind) -> list[Check]:
 
 def list_names(folder: Path) -> list[str]:
     """List the files of a folder by relative path; in a download they are links."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _wrong_names(folder: Path, kind: RepoKind) -> Iterator[str]:
@@ -116,7 +125,7 @@ def _wrong_names(folder: Path, kind: RepoKind) -> Iterator[str]:
             yield f"`{name}` is no file of a published {kind}; remove it"
 
 
-def _wrong_digests(folder: Path) -> Iterator[str]:
+def wrong_digests(folder: Path) -> Iterator[str]:
     """Name files that differ from what the record says of them, and weights of which it says nothing."""
     expected = records.read_provenance(folder).observed.outputs
     for name in sorted(filter(_DIGESTED.fullmatch, list_names(folder))):
@@ -139,6 +148,17 @@ def _wrong_widths(folder: Path) -> Iterator[str]:
         )
         return
     check_widths(widths)
+    if (recorded := trained_widths(records.read_provenance(folder))) != tuple(widths):
+        yield f"config.json has the `matryoshka_dims` {list(widths)}, the record says {list(recorded)}; publish again"
+
+
+def _foreign_code(folder: Path) -> Iterator[str]:
+    """Name configs by which a loader that trusts the repo would import code from elsewhere."""
+    for name in filter(_CONFIGS.fullmatch, list_names(folder)):
+        config = read_json(folder / name)
+        for key in ("auto_map", "custom_pipelines") if isinstance(config, dict) else ():
+            if config.get(key) and (name, key) != ("config.json", "auto_map"):
+                yield f"`{name}` has the `{key}` {config[key]!r}, which names code; remove it"
 
 
 def _wrong_code(folder: Path) -> Iterator[str]:

@@ -17,8 +17,10 @@ from hf_turkembed.publishing.retries import FAULTS, WAITS, retry, wait_out
 
 logger = logging.getLogger(__name__)
 
-# First lines of our commits; the Hub appends its number to that of a pull request which was merged.
-_OWN_TITLE = re.compile(r"Publish .+ with hf_turkembed( \(#\d+\))?")
+# First lines of our commits. The Hub appends a number to that of a merged pull request, which may hold more than ours.
+_OWN_TITLE = re.compile(r"Publish .+ with hf_turkembed")
+# A part of what git takes for a tag: no folders.
+_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_+-]|\.(?!\.))*(?<!\.)(?<!\.lock)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class HubSettings:
 
     def __post_init__(self) -> None:
         """Check that what excludes each other is not asked for together."""
+        if self.tag is not None and (not _TAG.fullmatch(self.tag) or self.tag in ("HEAD", "main")):
+            raise ValueError(f"`tag` is {self.tag!r}, expected the name of a release such as 'v1.0'.")
         if self.create_pr and self.tag is not None:
             raise ValueError("a tag names what stands on the main branch; leave it out with a pull request.")
         if self.create_pr and self.gated is not None:
@@ -86,6 +90,10 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
         raise ValueError(
             f"{repo} is public, but was to be published as private; make it private on the Hub, or choose another "
             "name."
+        )
+    if ".gitignore" in state.digests and difference:
+        raise ValueError(
+            f"{repo} has a .gitignore, by which the client would leave out files and say nothing; remove it there."
         )
     lost = (*difference.changed, *difference.deleted)
     if lost and not (_OWN_TITLE.fullmatch(state.title) or settings.create_pr or settings.onto):

@@ -1,5 +1,6 @@
 """What stands in a repo of the Hub: its head, the digests of its files, its tags."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
 from hf_turkembed.publishing.lineage import RepoType
 from hf_turkembed.publishing.retries import retry
+
+_QUERY = re.compile(r"(?<=\S)\?[^\s'\"]*=[^\s'\"]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +107,9 @@ def clear_errors(subject: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code
         kind = PermissionError if status in (401, 403) else ConnectionError
-        advice = {401: " Run `hf auth login`, or set another HF_TOKEN.", 403: " Use a token that may write there."}
-        reason = " ".join(str(error).split())
+        advice = {401: " Run `hf auth login`, or set another HF_TOKEN.", 403: " Use a token with that right."}
+        # What follows the path of an address may be a signature.
+        reason = _QUERY.sub("?…", " ".join(str(error).split()))
         raise kind(f"the Hub refused what was asked about {subject}: {reason}{advice.get(status, '')}") from error
     except httpx.TransportError as error:
         raise ConnectionError(

@@ -139,9 +139,18 @@ def is_on_hub(source: Input) -> bool:
 
 
 def trained_widths(record: Provenance) -> tuple[int, ...]:
-    """Return the Matryoshka widths of the model a step wrote, full width first."""
+    """Return the Matryoshka widths of the model a step wrote, full width first.
+
+    Raises:
+        ValueError: If the record holds something else there.
+    """
     recipe = _stage(record) if record.identity.step == "finetune" else record.identity.recipe
-    return tuple(record.observed.counts.get("matryoshka_dims", recipe["matryoshka_dims"]))
+    widths = tuple(record.observed.counts.get("matryoshka_dims", recipe["matryoshka_dims"]))
+    if not widths or not all(type(width) is int for width in widths):
+        raise ValueError(
+            f"the record of `{record.identity.step}` has the `matryoshka_dims` {widths}, expected integers."
+        )
+    return widths
 
 
 def languages_of(record: Provenance) -> tuple[str, ...]:

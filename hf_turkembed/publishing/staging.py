@@ -1,23 +1,20 @@
 """A step's folder as it would stand in its repo: complete, with its card, and with nothing that must not leave."""
 
-import codecs
 import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from huggingface_hub import ModelCard, get_token
+from huggingface_hub import ModelCard
 
 from hf_turkembed import profile_figure, score_figure, score_tables
 from hf_turkembed import record as records
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import eval_results, licences
 from hf_turkembed.publishing.card_metadata import CARD_FILE
+from hf_turkembed.publishing.private_text import find_private_text
 from hf_turkembed.scores import ScoreReport, write_scores
 
 logger = logging.getLogger(__name__)
@@ -38,22 +35,8 @@ _FORBIDDEN_NAMES = re.compile(
 )
 # Files that nothing rewrites in place, so that a hard link is safe; they are the large ones.
 _LINKED_SUFFIXES = frozenset({".safetensors", ".parquet"})
-# A licence or a notice has no suffix.
-_TEXT_SUFFIXES = frozenset({"", ".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml"})
 # The one hidden folder that the Hub reads.
 _EVAL_RESULTS = re.compile(r"\.eval_results(/[^/.][^/]*\.yaml)?$")
-# Bytes; the format of safetensors allows no longer header.
-_LONGEST_HEADER = 100_000_000
-# What access tokens and private keys look like: of the Hub, GitHub, Amazon, OpenAI, and in PEM.
-_TOKEN = (
-    r"hf_(?:oauth_|jwt_)?[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|AKIA[0-9A-Z]{16}"
-    r"|sk-[A-Za-z0-9-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-)
-# Folders of people and of mounted disks, with two names below them; vocabularies hold such strings for other reasons.
-_FOREIGN_PATH = re.compile(
-    r"(?<![\w.:/-])/(?:home|Users|mnt|media|scratch)/[\w.-]+/[\w./-]+|\b[A-Z]:\\+Users\\+[\w.\\-]+"
-)
-_VOCABULARIES = frozenset({"tokenizer.json", "vocab.txt"})
 
 
 def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) -> None:
@@ -84,7 +67,8 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
     if report.all_scores:
         _write_scores(staged, report)
-    check_texts(staged, _private_paths(folder))
+    for fault in find_private_text(staged, list_files(staged), _private_paths(folder)):
+        raise ValueError(f"{fault}. Nothing was published.")
 
 
 def _write_scores(staged: Path, report: ScoreReport) -> None:
@@ -156,56 +140,6 @@ def restore_model_code(folder: Path) -> None:
         )
 
 
-def check_texts(folder: Path, private_paths: Sequence[str]) -> None:
-    """Look through all text, that which large files hold beside their numbers as well, for paths and access tokens.
-
-    Args:
-        folder: A staged folder.
-        private_paths: Absolute paths that no published file may hold.
-
-    Raises:
-        ValueError: If a file holds one; the message names file and line, and does not repeat a token.
-    """
-    patterns = [_path_pattern(path) for path in private_paths]
-    own = get_token()
-    secret = re.compile(_TOKEN if own is None else f"{_TOKEN}|{re.escape(own)}")
-    for name in list_files(folder):
-        text = _read_text(folder / name)
-        for pattern in patterns if Path(name).name in _VOCABULARIES else [*patterns, _FOREIGN_PATH]:
-            if found := pattern.search(text):
-                raise ValueError(
-                    f"`{name}`, line {_line_of(text, found)}, holds the path {found.group()!r} of one machine; "
-                    "nothing was published. Write a Hub id or a relative name there."
-                )
-        if found := secret.search(text):
-            raise ValueError(
-                f"`{name}`, line {_line_of(text, found)}, holds what looks like an access token or a private "
-                "key; nothing was published. Remove it, and revoke it."
-            )
-
-
-def _read_text(path: Path) -> str:
-    """Return the text of a file, what the formats of large files keep beside numbers; nothing for other files."""
-    suffix = path.suffix.lower()
-    if suffix == ".safetensors":
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            return stream.read(min(length, _LONGEST_HEADER)).decode("utf-8", "replace")
-    if suffix == ".parquet":
-        try:
-            kept = pq.read_metadata(path).metadata or {}
-        except pa.ArrowInvalid as error:
-            raise ValueError(
-                f"{path.name} is no whole Parquet file ({error}); run the step that wrote it again."
-            ) from error
-        return "\n".join(part.decode("utf-8", "replace") for item in kept.items() for part in item)
-    if suffix not in _TEXT_SUFFIXES:
-        return ""
-    content = path.read_bytes()
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
-    return content.decode(encoding, "replace")
-
-
 def _refusal(path: Path, name: str, root: Path) -> str | None:
     """Say why a file may not be published, or None if it may."""
     if any(part.startswith(".") or part == "__pycache__" for part in name.split("/")) and not _EVAL_RESULTS.match(
@@ -250,19 +184,3 @@ def _private_paths(folder: Path) -> list[str]:
         Path(tempfile.gettempdir()).resolve(),
     }
     return sorted(str(path) for path in known if len(path.parts) > 1)
-
-
-def _path_pattern(path: str) -> re.Pattern[str]:
-    """Match a path where it is named: a deep one alone, one of the root's children only with something below it.
-
-    Vocabularies hold strings such as `/tmp` and `/root`, which say nothing about a machine.
-    """
-    literal = re.escape(path)
-    below = r"(?![\w-])" if len(Path(path).parts) > 2 else r"/[\w.-]+"
-    # What stands before is looked at last: a pattern that begins with a literal is searched for far faster.
-    return re.compile(rf"{literal}(?<![\w.-]{literal}){below}")
-
-
-def _line_of(text: str, found: re.Match[str]) -> int:
-    """Return the number of the line in which a match begins."""
-    return text.count("\n", 0, found.start()) + 1

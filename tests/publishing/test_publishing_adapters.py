@@ -179,7 +179,7 @@ FITS = "adapter fits its record"
 DAMAGE = {
     "a tokenizer": ("files", lambda f: (f / "vocab.txt").write_text("a")),
     "weights of unknown origin": ("digests", forget_digest),
-    "a path of this machine": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="/data/base")),
+    "a path beside it": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="../base")),
     "a folder as base": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="distill")),
     "another rank": (FITS, lambda f: edit_json(f / CONFIG, r=8)),
     "another scale": (FITS, lambda f: edit_json(f / CONFIG, lora_alpha=16)),

@@ -1,6 +1,7 @@
 """What files and cards hold: a repo damaged in one way fails the check that is about it, and no other."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,11 @@ from score_samples import make_benchmark, make_score
 
 from hf_turkembed import record
 from hf_turkembed.json_files import read_json
-from hf_turkembed.publishing import render_card, stage_folder, verification, verify_folder
+from hf_turkembed.publishing import cards, render_card, stage_folder, verification, verify_folder
 from hf_turkembed.publishing.card_checks import check_card
 from hf_turkembed.record import digest_file, write_json
 from hf_turkembed.score_figure import plot_scores
-from hf_turkembed.scores import ScoreReport
+from hf_turkembed.scores import ScoreReport, read_scores
 from hf_turkembed.tokenizer import plot_fertility_change
 
 
@@ -86,6 +87,20 @@ def raise_a_score(folder):
     metadata_save(folder / "README.md", header)
 
 
+def record_widths(folder, widths):
+    """Write other widths into the record."""
+    content = read_json(folder / "provenance.json")
+    content["observed"]["counts"]["matryoshka_dims"] = widths
+    write_json(folder / "provenance.json", content)
+
+
+def render_again(folder):
+    """Write the card that the records give."""
+    report = read_scores(folder / "scores.json")
+    card = render_card(folder, repo_id="acme/model", license="mit", languages=["tr"], report=report)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
 def own_column_of_another(folder):
     """Mark the teacher's column as this model's own."""
     edit_text(folder / "README.md", "**student (this model)**", "student")
@@ -119,6 +134,19 @@ DAMAGE = {
         ("a state of training", "files", lambda f: add(f, "optimizer.json")),
         ("a table", "files", lambda f: add(f, "data/train.csv")),
         ("a licence that is a link", "files", lambda f: (f / "LICENSE").symlink_to("/etc/hostname")),
+        ("a folder that is a link", "files", lambda f: (f / "sub").symlink_to("/etc", target_is_directory=True)),
+        ("a path", "private text", lambda f: edit_json(f / "config.json", _name_or_path="/workspace/ali/teacher")),
+        ("a token in a licence", "private text", lambda f: add(f, "LICENSE", "hf_" + "a1B2" * 8)),
+        (
+            "code of others for the tokenizer",
+            "code of others",
+            lambda f: edit_json(f / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil/repo--tok.Tok", None]}),
+        ),
+        (
+            "a pipeline of others",
+            "code of others",
+            lambda f: edit_json(f / "config.json", custom_pipelines={"x": {"impl": "evil/repo--p.P"}}),
+        ),
         ("a flipped bit", "digests", lambda f: flip_a_bit(f / "model.safetensors")),
         ("a flipped bit in a head", "digests", lambda f: flip_a_bit(f / "2_Dense/model.safetensors")),
         ("another tokenizer", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),
@@ -137,6 +165,7 @@ DAMAGE = {
         ("missing code", "remote code", lambda f: (f / "modeling_matryoshka.py").unlink()),
         ("a class of others", "remote code", lambda f: edit_json(f / "config.json", auto_map={"AutoModel": "a--b.C"})),
         ("a width that is a text", "weights fit config.json", lambda f: edit_json(f / "config.json", hidden_size="x")),
+        ("widths that were not trained", "trained widths", lambda f: record_widths(f, [32, 16, 4])),
         ("no modules", "weights fit config.json", lambda f: write_json(f / "modules.json", {})),
         ("another width", "weights fit config.json", lambda f: edit_json(f / "config.json", hidden_size=48)),
         ("another vocabulary", "weights fit config.json", lambda f: edit_json(f / "config.json", vocab_size=64)),
@@ -167,6 +196,7 @@ DAMAGE = {
             lambda f: edit_text(f / "README.md", "reaches 0.8", "reaches 0.7"),
         ),
         ("a raised profile", "card", lambda f: edit_text(f / "README.md", "| 0.7800 [", "| 0.8800 [")),
+        ("a notice of nobody", "notice", lambda f: add(f, "NOTICE", "changed")),
         ("another pipeline", "card", lambda f: edit_header(f, pipeline_tag="text-generation")),
         ("another library", "card", lambda f: edit_header(f, library_name="keras")),
         ("another base", "card", lambda f: edit_header(f, base_model="acme/other")),
@@ -259,8 +289,52 @@ def test_a_file_of_any_form_fails_checks_and_ends_nothing(repo, name, content):
 def test_every_check_has_damage_that_fails_it(repo):
     for kind, cases in DAMAGE.items():
         names = {check.name for check in verify_folder(repo(kind)).checks}
-        # That of the scores is there only where they cannot be read.
-        assert names == {case[1] for case in cases} - {"scores"} | (names & {"card links"})
+        # That of the scores is there only where they cannot be read; some are the same for all kinds.
+        alike = {"card links", "code of others", "notice", "private text"}
+        assert names == {case[1] for case in cases} - {"scores"} | (names & (alike if kind != "model" else set()))
+
+
+CODE = "1\n\n```python\nraise SystemExit('run')\n```\n"
+
+
+def test_widths_that_are_code_are_refused(repo):
+    folder = repo("model")
+    record_widths(folder, [32, "8);print('run');(8"])
+    with pytest.raises(ValueError, match="expected integers"):
+        render_again(folder)
+    assert not verify_folder(folder).loaded
+
+
+@pytest.mark.parametrize(("name", "key"), [("provenance.json", "code"), ("scores.json", "command")])
+def test_code_in_a_record_stands_in_the_card_as_text(repo, name, key):
+    folder = repo("model")
+    content = read_json(folder / name)
+    (content["identity"] if name == "provenance.json" else content)[key] = CODE
+    write_json(folder / name, content)
+    render_again(folder)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "raise SystemExit" in card and not re.search(r"^```python\nraise", card, re.MULTILINE)
+
+
+def test_python_that_came_in_by_a_record_all_the_same_is_found(repo, monkeypatch):
+    folder = repo("model")
+    monkeypatch.setattr(cards.history, "format_versions", lambda record: CODE)
+    render_again(folder)
+    found = verify_folder(folder)
+    assert not found.loaded and 'there is Python outside its section "Use"' in found.describe_failures()
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "scores.json"])
+@pytest.mark.parametrize("seed", ["1", 1.5, None, CODE])
+def test_a_seed_that_is_no_integer_is_refused(repo, name, seed):
+    folder = repo("model")
+    content = read_json(folder / name)
+    if name == "scores.json":
+        content["resampling"] = {"resamples": 10, "seed": seed, "confidence": 0.95}
+    else:
+        content["identity"]["seed"] = seed
+    write_json(folder / name, content)
+    assert not verify_folder(folder).loaded
 
 
 def test_snippets_that_load_another_repo_are_found(repo):

@@ -47,6 +47,27 @@ def waits(monkeypatch):
     return found
 
 
+@pytest.mark.parametrize("tag", ["", "a b", "v1..2", "v1.0~1", "main", "HEAD", "refs/heads/x", "v1.lock", "v1.", "-v"])
+def test_what_is_no_tag_is_refused(tag):
+    with pytest.raises(ValueError, match=r"expected the name of a release such as 'v1\.0'"):
+        HubSettings(tag=tag)
+
+
+@pytest.mark.parametrize("tag", ["v1.0", "1", "v1.0-rc.1+turkish_2"])
+def test_what_git_takes_for_a_tag_is_taken(tag):
+    assert HubSettings(tag=tag).tag == tag
+
+
+def test_an_error_does_not_tell_the_signature_of_an_address():
+    error = HfHubHTTPError(
+        "403 for 'https://cdn.example/x?X-Signature=abc&Expires=9'",
+        response=httpx.Response(403, request=httpx.Request("GET", "http://localhost")),
+    )
+    with pytest.raises(PermissionError, match=r"https://cdn\.example/x\?…") as caught, clear_errors("org/name"):
+        raise error
+    assert "abc" not in str(caught.value)
+
+
 def refusal(status, **headers):
     """An answer that refuses."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -87,7 +108,7 @@ def test_a_gate_and_a_pull_request_exclude_each_other():
         HubSettings(create_pr=True, gated="manual")
 
 
-@pytest.mark.parametrize(("status", "advice"), [(401, "Run `hf auth login`"), (403, "Use a token that may write")])
+@pytest.mark.parametrize(("status", "advice"), [(401, "Run `hf auth login`"), (403, "Use a token with that right")])
 def test_a_refusal_for_want_of_rights_says_what_to_do(status, advice):
     with pytest.raises(PermissionError, match=advice), clear_errors("acme/model"):
         raise refusal(status)

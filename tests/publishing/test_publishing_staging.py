@@ -15,7 +15,8 @@ from score_samples import REPORT, make_score
 from hf_turkembed import record
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import stage_folder
-from hf_turkembed.publishing.staging import check_texts, list_files
+from hf_turkembed.publishing.private_text import find_private_text
+from hf_turkembed.publishing.staging import list_files
 from hf_turkembed.scores import ScoreReport, read_scores
 
 
@@ -151,6 +152,11 @@ def test_access_token_is_found_and_not_repeated(folder, tmp_path):
         "ghp_" + "a1B2" * 9,
         "AKIA" + "A1B2" * 4,
         "sk-proj-" + "a1B2" * 8,
+        "glpat-" + "a1B2" * 5,
+        "AIza" + "a1B2c" * 7,
+        "xoxb-" + "a1B2" * 4,
+        "sk_live_" + "a1B2" * 6,
+        "https://user:password@example.org",
         "-----BEGIN OPENSSH PRIVATE KEY-----",
     ],
 )
@@ -159,6 +165,28 @@ def test_secrets_of_other_services_and_keys_are_found_too(folder, tmp_path, name
     with pytest.raises(ValueError, match=f"`{name}`, line 2, holds what looks like an access token") as caught:
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
     assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/workspace/ali/teacher", "file:///home/ali/teacher", "~/models/base", "D:/models/base", r"\\server\share"],
+)
+def test_a_value_that_is_a_path_is_found_wherever_it_leads(folder, tmp_path, path):
+    (folder / "config.json").write_text(json.dumps({"a": [{"name_or_path": path}]}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`config\.json`.* holds the path"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+@pytest.mark.parametrize("text", ["a/b/c", "{data_root}/data/x.tsv", "</s>", "/", "/home", "// comment", "and/or"])
+def test_what_is_no_path_is_published(folder, tmp_path, text):
+    (folder / "config.json").write_text(json.dumps({"a": text}), encoding="utf-8")
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_a_token_behind_escapes_is_found(folder, tmp_path):
+    (folder / "config.json").write_text('{"a": "' + r"\u0068f_" + "a1B2" * 8 + '"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`config\.json` holds what looks like an access token"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
 TOKEN = "hf_" + "a1B2" * 8
@@ -208,7 +236,7 @@ def test_card_is_searched_like_any_other_text(folder, tmp_path):
 def test_vocabulary_with_names_of_top_folders_is_no_leak(tmp_path):
     vocabulary = {"/tmp": 1, "/home": 2, "▁/root": 3, "hf_": 4, "/tmp/": 5}
     (tmp_path / "tokenizer.json").write_text(json.dumps(vocabulary, indent=1), encoding="utf-8")
-    check_texts(tmp_path, ["/tmp", "/root", "/home"])
+    assert [*find_private_text(tmp_path, ["tokenizer.json"], ["/tmp", "/root", "/home"])] == []
 
 
 @pytest.mark.real

@@ -40,7 +40,7 @@ def test_sound_model_passes_and_is_published(output, tmp_path):
     published = publish(output("model"), tmp_path / "outbox")
     assert published.verification.passed, published.verification.describe_failures()
     names = [check.name for check in published.verification.checks]
-    assert len(names) == len(set(names)) == 10 + 3 * 6 + 4 + 4 + 4
+    assert len(names) == len(set(names)) == 13 + 3 * 6 + 4 + 4 + 4
     assert [name for name in names if name.startswith("snippet")] == [f"snippet {n} runs" for n in (1, 2, 3, 4)]
     assert published.location == str(tmp_path / "outbox" / "example" / "it")
     found = {path.relative_to(published.location).as_posix() for path in (tmp_path / "outbox").rglob("*.*")}

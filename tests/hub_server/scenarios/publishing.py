@@ -94,17 +94,29 @@ def what_somebody_else_wrote_is_overwritten_only_by_who_names_it(hub: Client) ->
     assert remote(hub, name) == before
     assert "/discussions/1" in publish(name, folder, create_pr=True)
     publish(name, folder, onto=licence)
-    # As the Hub names what it makes of a pull request that is merged.
-    hub.api.create_commit(
+    # As the Hub names what it makes of a pull request that is merged, beside which others may have written.
+    merged = hub.api.create_commit(
         name,
         [CommitOperationAdd("config.json", b"{ }"), CommitOperationAdd("more.json", b"{}")],
         commit_message="Publish it with hf_turkembed (#1)",
-    )
-    publish(name, folder)
+    ).oid
+    with pytest.raises(ValueError, match=f"commit {merged}"):
+        publish(name, folder)
+    publish(name, folder, onto=merged)
     assert remote(hub, name) == digests(folder)
     theirs = hub.add(name, "config.json", token="hf_colleague").oid
     publish(name, folder, onto=theirs)
     assert remote(hub, name) == digests(folder)
+
+
+def a_repo_that_ignores_files_is_left_alone(hub: Client) -> None:
+    name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
+    publish(name, folder)
+    ignoring = hub.add(name, ".gitignore", token="hf_colleague").oid
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"has a \.gitignore"):
+        publish(name, folder, onto=ignoring)
+    assert hub.api.model_info(name).sha == ignoring
 
 
 def a_repo_that_was_made_by_hand_is_filled(hub: Client) -> None:
