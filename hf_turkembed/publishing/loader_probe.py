@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 _PACKAGE = "hf_turkembed"
-# What Python tells its audit hooks before it names, calls or writes to another machine.
+# What audit hooks are told before another machine is named, called or written to, or a program starts.
 _NETWORK_EVENTS = frozenset(
-    f"socket.{call}"
-    for call in ("connect", "getaddrinfo", "gethostbyaddr", "gethostbyname", "getnameinfo", "sendmsg", "sendto")
+    {
+        *(f"socket.{call}" for call in ("connect", "getaddrinfo", "gethostbyaddr", "gethostbyname", "getnameinfo")),
+        *("socket.sendmsg", "socket.sendto"),
+        *("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system"),
+    }
 )
 # Different lengths, so that a batch of them is padded; Turkish letters, suffixes and case; a few other scripts.
 SENTENCES = (

@@ -5,8 +5,8 @@ python recipes/ablations/finetuning.py recipes/turkembed/real_small.yaml data_ro
 The recipe has the stages `nli` and `sts`, and `{data_root}/data` holds paraphrase-tr, multilingual/tatoeba and
 wmt-tr-en beside what the recipe reads. Each stage of each variant is a run of the step, made below the recipe's
 output_dir, where it stays, so that a table that was cut off goes on. The last triplets of the recipe's are kept from
-training, to be scored. Writes finetuning.md: means over seeds and in brackets the lowest and the highest, and how each
-variant differs from the two stages of the recipe, pair by pair.
+training, and scored unless they share a text with the others. Writes finetuning.md: means over seeds and in brackets
+the lowest and the highest, and how each variant differs from its counterpart, pair by pair.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from accelerate import Accelerator
 
-from hf_turkembed.corpus import read_pairs, read_triplets
+from hf_turkembed.corpus import fold_text, read_pairs, read_triplets
 from hf_turkembed.markdown import format_table
 from hf_turkembed.recipe import Recipe, load_recipe, local_path, section_of
 from hf_turkembed.record import digest_file
@@ -42,11 +42,12 @@ BASELINE = "NLI, then STS"
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One stage, and the variant that it begins with; None for the recipe's base model."""
+    """One stage, the variant that it begins with (None for the recipe's base model), and what it is compared with."""
 
     name: str
     stage: Callable[[Mapping[str, Stage]], Stage]
     base: str | None = None
+    counterpart: str = BASELINE
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
+    if any(change.startswith("finetune.stages") for change in arguments.overrides):
+        parser.error("the stages are the variants' own, and are changed in the recipe alone")
     recipe = load_recipe(arguments.recipe, arguments.overrides)
     data = Path(recipe.output_dir, "data")
     write_data(recipe, data)
@@ -79,12 +82,17 @@ def write_data(recipe: Recipe, folder: Path) -> None:
     source = section_of(recipe, "finetune").stages["nli"].tasks["nli"].train.source
     lines = local_path(recipe, source).read_text(encoding="utf-8").splitlines()
     write_lines(folder / "nli_train.jsonl", lines[:-HELD_OUT_TRIPLETS])
-    write_lines(folder / "nli_held_out.jsonl", lines[-HELD_OUT_TRIPLETS:])
     translated = [json.loads(line) for line in lines[:-HELD_OUT_TRIPLETS]]
+    known = {fold_text(text) for row in translated for text in row.values()}
+    apart = [
+        line for line in lines[-HELD_OUT_TRIPLETS:] if known.isdisjoint(map(fold_text, json.loads(line).values()))
+    ]
+    write_lines(folder / "nli_held_out.jsonl", apart)
     count = len(translated)
     with (root / "paraphrase-tr/tqp_train.csv").open(encoding="utf-8", newline="") as stream:
-        # Each pair stands there both ways, one after the other.
-        paraphrases = [(row["input"], row["target"]) for row in list(csv.DictReader(stream))[::2]]
+        # Some pairs stand there both ways.
+        unordered = {frozenset((row["input"], row["target"])): row for row in csv.DictReader(stream)}
+    paraphrases = [(row["input"], row["target"]) for row in unordered.values()]
     tatoeba = (root / "multilingual/tatoeba/en-tr.tsv").read_text(encoding="utf-8").splitlines()
     english, turkish = (
         (root / f"wmt-tr-en/newstest2016.{end}").read_text(encoding="utf-8").splitlines() for end in ("eng", "tur")
@@ -149,14 +157,18 @@ VARIANTS = (
     Variant(name="both at once", stage=both),
     Variant(name="STS by AnglE", base="NLI only", stage=partial(sts, loss="angle")),
     Variant(name="STS by cosine similarity", base="NLI only", stage=partial(sts, loss="cosine_similarity")),
-    Variant(name="full width only, NLI", stage=lambda stages: full_width(nli(stages))),
+    Variant(name="full width only, NLI", stage=lambda stages: full_width(nli(stages)), counterpart="NLI only"),
     Variant(
         name="full width only, NLI, then STS",
         base="full width only, NLI",
         stage=lambda stages: full_width(sts(stages)),
     ),
     Variant(name="pairs that people wrote", stage=partial(pairs, name="human")),
-    Variant(name="pairs machine-translated", stage=partial(pairs, name="translated")),
+    Variant(
+        name="pairs machine-translated",
+        stage=partial(pairs, name="translated"),
+        counterpart="pairs that people wrote",
+    ),
 )
 
 
@@ -184,8 +196,12 @@ def folder_name(variant: str) -> str:
     return variant.lower().replace(",", "").replace(" ", "-")
 
 
-def score(recipe: Recipe, data: Path, folders: Mapping[str, Path]) -> ScoreReport:
-    """Score the models of one seed, all at the same widths, those that were not trained at them included."""
+def score(recipe: Recipe, data: Path, folders: Mapping[str, Path]) -> list[ScoreReport]:
+    """Score the models of one seed, all at the same widths, those that were not trained at them included.
+
+    Returns:
+        One report for each counterpart: its scores, and those of what is compared with it.
+    """
     from sentence_transformers import SentenceTransformer
 
     config = section_of(recipe, "score")
@@ -195,27 +211,34 @@ def score(recipe: Recipe, data: Path, folders: Mapping[str, Path]) -> ScoreRepor
         "sts": read_pairs(source, columns=graded.data.columns, highest_score=graded.data.highest_score),
         "triplets": read_triplets(data / "nli_held_out.jsonl"),
     }
-    models = {"(before)": local_path(recipe, section_of(recipe, "finetune").base_model), **folders}
-    return score_models(
-        [
-            ScoredModel(
-                role=name,
-                digest="",
-                load=partial(SentenceTransformer, str(folder), device="cpu"),
-                truncate_dims=config.truncate_dims,
-                precision="float32",
-            )
-            for name, folder in models.items()
-        ],
-        [
-            Suite(name=kind, kind=kind, table=table, dataset=_describe(source), prompt=None)  # type: ignore[arg-type]
-            for kind, table in tables.items()
-        ],
-        Accelerator(cpu=True),
-        batch_size=config.batch_size,
-        resampling=Resampling(resamples=RESAMPLES, seed=0),
-        baseline=BASELINE,
-    )
+    before = local_path(recipe, section_of(recipe, "finetune").base_model)
+    groups: dict[str, dict[str, Path]] = {BASELINE: {"(before)": before}}
+    for variant in VARIANTS:
+        groups.setdefault(variant.counterpart, {variant.counterpart: folders[variant.counterpart]})
+        groups[variant.counterpart][variant.name] = folders[variant.name]
+    return [
+        score_models(
+            [
+                ScoredModel(
+                    role=name,
+                    digest="",
+                    load=partial(SentenceTransformer, str(folder), device="cpu"),
+                    truncate_dims=config.truncate_dims,
+                    precision="float32",
+                )
+                for name, folder in group.items()
+            ],
+            [
+                Suite(name=kind, kind=kind, table=table, dataset=_describe(source), prompt=None)  # type: ignore[arg-type]
+                for kind, table in tables.items()
+            ],
+            Accelerator(cpu=True),
+            batch_size=config.batch_size,
+            resampling=Resampling(resamples=RESAMPLES, seed=0),
+            baseline=counterpart,
+        )
+        for counterpart, group in groups.items()
+    ]
 
 
 def _describe(source: Path) -> ScoreDataset:
@@ -223,36 +246,46 @@ def _describe(source: Path) -> ScoreDataset:
     return ScoreDataset(name=source.name, digest=digest_file(source))
 
 
-def tabulate(reports: Sequence[ScoreReport], widths: Sequence[int]) -> str:
-    """Lay out means over seeds, and what differs from the recipe's two stages in every seed."""
-    values: dict[tuple[str, str, int], list[float]] = {}
-    for report in reports:
-        for entry in report.scores:
-            values.setdefault((entry.model, entry.metric, entry.truncate_dim), []).append(entry.value or 0.0)
+def tabulate(reports: Sequence[Sequence[ScoreReport]], widths: Sequence[int]) -> str:
+    """Lay out means over seeds, and below how variants differ from their counterparts in every seed."""
+    # By seed: a counterpart is in two reports of one, with the same scores.
+    values: dict[tuple[str, str, int], dict[int, float]] = {}
+    for seed, found in enumerate(reports):
+        for entry in (entry for report in found for entry in report.scores):
+            if entry.value is None:
+                raise ValueError(f"{entry.metric} of {entry.model!r} is missing: {entry.missing}")
+            values.setdefault((entry.model, entry.metric, entry.truncate_dim), {})[seed] = entry.value
+    names = ["(before)", *(variant.name for variant in VARIANTS)]
     rows = []
-    for name in dict.fromkeys(entry.model for entry in reports[0].scores):
-        cells = [spread(values[name, "spearman_cosine", width]) for width in widths]
-        cells += [spread(values[name, metric, widths[0]]) for metric in ("pearson_cosine", "accuracy_cosine")]
-        rows.append([name, *cells, difference(reports, name, widths[0])])
+    for name in names:
+        cells = [spread(values[name, "spearman_cosine", width].values()) for width in widths]
+        cells += [spread(values[name, metric, widths[0]].values()) for metric in ("pearson_cosine", "accuracy_cosine")]
+        rows.append([name, *cells])
     header = ["", *(f"Spearman at {width}" for width in widths), f"Pearson at {widths[0]}", "triplets told apart"]
-    return format_table([*header, f"Spearman at {widths[0]} beside {BASELINE!r}"], rows)
+    compared = [
+        [name, counterpart, *(difference(reports, name, counterpart, width) for width in widths)]
+        for name, counterpart in [("(before)", BASELINE), *((v.name, v.counterpart) for v in VARIANTS)]
+        if name != counterpart
+    ]
+    below = ["", "counterpart", *(f"difference at {width}" for width in widths)]
+    return "\n\n".join([format_table(header, rows), format_table(below, compared)])
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Collection[float]) -> str:
     """Write a mean and, in brackets, the lowest and the highest."""
     return f"{statistics.mean(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
 
 
-def difference(reports: Sequence[ScoreReport], name: str, width: int) -> str:
-    """Write the mean difference from the baseline of the same seed, and the largest of the corrected p-values."""
+def difference(reports: Sequence[Sequence[ScoreReport]], name: str, counterpart: str, width: int) -> str:
+    """Write the mean difference from the counterpart of the same seed, and the largest of the corrected p-values."""
     found = [
         entry
-        for report in reports
+        for reports_of_seed in reports
+        for report in reports_of_seed
         for entry in report.comparisons
-        if (entry.model, entry.metric, entry.truncate_dim) == (name, "spearman_cosine", width)
+        if (entry.model, entry.baseline, entry.metric, entry.truncate_dim)
+        == (name, counterpart, "spearman_cosine", width)
     ]
-    if not found:
-        return ""
     mean, p_value = statistics.mean(entry.difference for entry in found), max(entry.p_adjusted for entry in found)
     return f"{mean:+.3f}, p {'< 0.001' if p_value < 0.001 else f'at most {p_value:.3f}'}"
 
