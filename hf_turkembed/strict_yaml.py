@@ -34,15 +34,25 @@ def build(kind: Any, content: Any, path: str, where: str = "") -> Any:
         required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
         if required and entry.name not in content:
             raise ValueError(f"{path}: {_key(where)} lacks the key {entry.name!r}; add it.")
-    values = {key: _convert(hints[key], value, path, f"{where}.{key}".lstrip(".")) for key, value in content.items()}
+    values = {key: convert(hints[key], value, path, f"{where}.{key}".lstrip(".")) for key, value in content.items()}
     try:
         return kind(**values)
     except ValueError as error:
         raise ValueError(f"{path}: {_key(where)}: {error}") from error
 
 
-def _convert(kind: Any, value: Any, path: str, where: str) -> Any:
-    """Check one value against its type, turning lists into tuples and mappings into dataclasses."""
+def convert(kind: Any, value: Any, path: str, where: str) -> Any:
+    """Check one value against its type, turning lists into tuples and mappings into dataclasses.
+
+    Args:
+        kind: Type of a field, see `build`.
+        value: What YAML gave.
+        path: Name of the file, for messages.
+        where: Dotted key of `value` in the file, for messages.
+
+    Raises:
+        ValueError: If the value is not of the type.
+    """
     if value is None and type(None) in typing.get_args(kind):
         return None
     kind = strip_optional(kind)
@@ -57,7 +67,7 @@ def _convert(kind: Any, value: Any, path: str, where: str) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{path}: {_key(where)} is {value!r}, expected a mapping.")
         item = typing.get_args(kind)[1]
-        return {str(key): _convert(item, entry, path, f"{where}.{key}") for key, entry in value.items()}
+        return {str(key): convert(item, entry, path, f"{where}.{key}") for key, entry in value.items()}
     return value if kind is Any else _scalar(kind, value, path, where)
 
 
@@ -76,7 +86,7 @@ def _sequence(kind: Any, value: Any, path: str, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list) or (fixed is not None and len(value) != fixed):
         expected = "a list" if fixed is None else f"a list of {fixed}"
         raise ValueError(f"{path}: {_key(where)} is {value!r}, expected {expected}.")
-    return tuple(_convert(kinds[0], item, path, f"{where}.{index}") for index, item in enumerate(value))
+    return tuple(convert(kinds[0], item, path, f"{where}.{index}") for index, item in enumerate(value))
 
 
 def _scalar(kind: Any, value: Any, path: str, where: str) -> Any:

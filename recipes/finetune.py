@@ -14,14 +14,15 @@ from hf_turkembed.finetuning import (
     Task,
     add_adapter,
     finetune,
+    make_arguments,
     merge_adapter,
     mine_negatives,
     remove_checkpoints,
     set_shared_texts_apart,
 )
-from hf_turkembed.modeling.repository import check_encoder, save_model
-from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig
-from input_checks import check_local_data
+from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
+from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
+from input_checks import check_hub_data, check_local_data
 from inputs import fetch, load_encoder, read_labelled
 from startup import clear_errors, read_recipe, start_process_group
 
@@ -33,18 +34,63 @@ def main() -> None:
     """Run the stages that are not done yet, in order."""
     recipe = read_recipe(__doc__ or "", "finetune")
     with clear_errors():
-        accelerator = start_process_group()
-        config = recipe.finetune
+        start_process_group()
+        config: FinetuneConfig = section_of(recipe, "finetune")
         check_local_data(recipe, ("finetune",))
-        for stage in config.stages if config else ():
+        check_settings(recipe, config)
+        check_hub_data(recipe, unfinished(recipe, config))
+        # The trainer's arguments, which were made for the check, reset what a group knows of itself.
+        accelerator = start_process_group()
+        for stage in config.stages:
             run_stage(recipe, config, stage, accelerator)
         accelerator.end_training()
 
 
-def run_stage(recipe: Recipe, config: FinetuneConfig | None, name: str, accelerator: Any) -> None:
+def unfinished(recipe: Recipe, config: FinetuneConfig) -> dict[str, StageConfig]:
+    """Return the stages that have no output yet."""
+    folder = steps.step_folder
+    return {name: stage for name, stage in config.stages.items() if not folder(recipe, f"finetune-{name}").exists()}
+
+
+def check_settings(recipe: Recipe, config: FinetuneConfig) -> None:
+    """Check, before the first stage is trained, what the trainer will be told in those that are to come.
+
+    Raises:
+        ValueError: If it takes no such setting, the processes cannot share a batch equally or compare the rows of
+            their shares, or widths are not distinct and falling; the message names the stage.
+    """
+    for name, stage in unfinished(recipe, config).items():
+        try:
+            check_widths(stage.matryoshka_dims)
+            arguments = make_arguments(
+                steps.step_folder(recipe, f"finetune-{name}.partial"),
+                batch_size=stage.batch_size,
+                training=stage.training,
+                seed=recipe.seed,
+            )
+            check_share(stage, arguments.world_size)
+        except ValueError as error:
+            raise ValueError(f"stage `{name}`: {error}") from error
+
+
+def check_share(stage: StageConfig, processes: int) -> None:
+    """Check that a process has rows to compare, for losses that compare those of one process.
+
+    Raises:
+        ValueError: If each has one row of a batch.
+    """
+    within = [name for name, task in stage.tasks.items() if task.loss in ("cosent", "angle")]
+    if within and stage.batch_size < 2 * processes:
+        raise ValueError(
+            f"`batch_size` is {stage.batch_size}: each of {processes} processes has one row, and task `{within[0]}` "
+            f"compares the rows of a process; expected at least {2 * processes}."
+        )
+
+
+def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: Any) -> None:
     """Run one stage."""
     with steps.open_step(recipe, "finetune", stage=name, resumable=True, group=accelerator) as step:
-        if step.done or config is None:
+        if step.done:
             return
         stage = config.stages[name]
         base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)

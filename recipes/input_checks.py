@@ -1,12 +1,14 @@
 """What can be said of the inputs of steps before any of them runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import check_encoder
-from hf_turkembed.recipe import FinetuneConfig, Recipe, ScoreConfig, SuiteConfig
-from hf_turkembed.record import Identity
+from hf_turkembed.recipe import DatasetConfig, FinetuneConfig, Recipe, ScoreConfig, StageConfig, SuiteConfig
+from hf_turkembed.record import Identity, Input
+from hf_turkembed.step import only_stage
 from inputs import read_classified, read_labelled, text_sources
 
 
@@ -44,18 +46,63 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
     """Check the base model and the rows of every stage.
 
     Raises:
-        ValueError: If a row is not as expected, or there are not enough for a batch.
+        ValueError: If the widths of a stage do not begin with the model's, a row is not as expected, or there are not
+            enough for a batch.
         FileNotFoundError: If the model lacks a file.
     """
-    for stage in config.stages.values():
-        base = stage.base_model or config.base_model
+    for name, stage in config.stages.items():
+        base = find_base(recipe, config, name)
         if is_there(recipe, base):
-            check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
+            width = check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
+            if stage.matryoshka_dims[0] != width:
+                raise ValueError(
+                    f"stage `{name}`: `matryoshka_dims` begins with {stage.matryoshka_dims[0]}, but {base} gives "
+                    f"{width}; begin with that."
+                )
         for task in stage.tasks.values():
             check_suites(recipe, task.held_out, identity)
             if is_there(recipe, task.train.source):
                 table = read_labelled(recipe, identity, "", task.train, task.kind)
                 corpus.check_training_rows(table, stage.batch_size, task.train.source)
+
+
+def find_base(recipe: Recipe, config: FinetuneConfig, stage: str) -> str:
+    """Return what a stage begins with; where that is an earlier stage that is still to run, what that begins with."""
+    base: str = only_stage(config, stage).base_model
+    names = list(config.stages)
+    earlier = {f"{{output_dir}}/finetune-{name}": name for name in names[: names.index(stage)]}
+    if base in earlier and not is_there(recipe, base):
+        return find_base(recipe, config, earlier[base])
+    return base
+
+
+def check_hub_data(recipe: Recipe, stages: Mapping[str, StageConfig]) -> None:
+    """Read the first row of all data of the Hub that stages will read.
+
+    Raises:
+        ValueError: If a dataset cannot be read, or the row is not as expected; the message names the stage.
+    """
+    for name, stage in stages.items():
+        for task in stage.tasks.values():
+            suites = ((suite.data, suite.kind) for suite in task.held_out.values())
+            for data, kind in ((task.train, task.kind), *suites):
+                if not recipes.is_local(data.source):
+                    try:
+                        read_first_row(recipe, data, kind)
+                    except ValueError as error:
+                        raise ValueError(f"stage `{name}`: {error}") from error
+
+
+def read_first_row(recipe: Recipe, data: DatasetConfig, kind: str) -> None:
+    """Read the first row of a dataset of the Hub, at whatever revision the recipe names.
+
+    Raises:
+        ValueError: If the dataset cannot be read, or the row is not as expected.
+    """
+    repo_id, revision = recipes.split_revision(data.source)
+    asked = Input(role=".source", kind="dataset", name=repo_id, revision=revision)
+    identity = Identity(step="", recipe={}, inputs=(asked,), code="", seed=recipe.seed)
+    read_labelled(recipe, identity, "", replace(data, rows=1, expected_rows=None), kind)
 
 
 def check_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig], identity: Identity) -> None:

@@ -1,4 +1,4 @@
-"""A stage with a low-rank adapter, from the recipe to what would be published: the adapter alone, and merged."""
+"""Stages: what is checked before the first is trained, and one with a low-rank adapter up to what is published."""
 
 import json
 import random
@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from hf_turkembed import record
 from hf_turkembed.cli import main
 from hf_turkembed.json_files import read_json
+from hf_turkembed.recipe import DatasetConfig, StageConfig, TaskConfig
 from hf_turkembed.record import Identity, Observed, Provenance
 from hf_turkembed.sandbox.relations import sample_triplet
 
@@ -26,6 +27,87 @@ def write_base(folder, encoder):
     identity = Identity(step="clone", recipe=recipe, inputs=(), code="0", seed=1)
     observed = Observed(finished="", seconds=1.0, runs=1, num_processes=1, hardware={}, packages={})
     record.write_provenance(folder, Provenance(identity=identity, observed=observed))
+
+
+@pytest.fixture
+def two_stages(gemma, tmp_path, monkeypatch):
+    """Run the recipe of two stages with overrides, the second on a dataset of the Hub; nothing must be trained."""
+    # A folder that bears its name stands for a dataset of the Hub.
+    (tmp_path / "org" / "sts").mkdir(parents=True)
+    rows = [{"sentence1": text, "sentence2": f"{text}!", "score": row} for row, text in enumerate(TEXTS)]
+    for place in ("nli.jsonl", "org/sts/train.jsonl"):
+        (tmp_path / place).write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    stages = {
+        name: {
+            "tasks": {name: {"train": {"source": source, "columns": columns}, "loss": loss}},
+            "matryoshka_dims": list(MATRYOSHKA_DIMS),
+            "batch_size": 2,
+            "training": {"max_steps": 1, "disable_tqdm": True},
+        }
+        for name, source, columns, loss in (
+            ("nli", "{data_root}/nli.jsonl", ["sentence1", "sentence2"], "multiple_negatives_ranking"),
+            ("sts", f"org/sts@{'1' * 40}", ["sentence1", "sentence2", "score"], "cosent"),
+        )
+    }
+    stages["sts"]["tasks"]["sts"]["held_out"] = {
+        "dev": {"kind": "sts", "data": {"source": "{data_root}/nli.jsonl", "columns": list(rows[0])}}
+    }
+    content = {
+        "output_dir": str(tmp_path / "run"),
+        "data_root": str(tmp_path),
+        "seed": 1,
+        "steps": ["finetune"],
+        "finetune": {"base_model": str(gemma), "max_length": 16, "stages": stages},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def trained(*_, **__):
+        raise AssertionError("a stage was trained")
+
+    monkeypatch.setattr("hf_turkembed.finetuning.training.SentenceTransformerTrainer", trained)
+    return lambda *overrides: run_script("finetune", tmp_path / "recipe.yaml", *overrides, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.learning_rat=1.0", "unknown key 'learning_rat' in `training`; did you mean 'learning_rate'?"),
+        ("training.learning_rate=abc", "`training.learning_rate` is 'abc', expected float"),
+        ("training.seed=2", "`training` sets ['seed'], which the step decides; take them out."),
+        ("training.optim=none", "`training` is refused by the trainer: none is not a valid OptimizerNames"),
+        ("training.eval_strategy=steps", "`training.eval_strategy` asks for evaluation"),
+        ("matryoshka_dims=[16, 8]", "`matryoshka_dims` begins with 16, but "),
+        ("tasks.sts.train.source=org/gone", "org/gone (default, train) cannot be read"),
+        ("tasks.sts.train.columns=[a, sentence2, score]", "org/sts (default, train), row 1: no column 'a'"),
+        (
+            "tasks.sts.held_out.dev.data={source: org/sts, split: train, columns: [sentence1, sentence2, grade]}",
+            "org/sts (default, train), row 1: no column 'grade'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_later_stage_is_said_before_the_first_is_trained(two_stages, tmp_path, override, message):
+    error = two_stages(f"finetune.stages.sts.{override}")
+    assert error.startswith("error: stage `sts`: ") and message in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_stages_in_which_nothing_is_wrong_are_trained(two_stages):
+    with pytest.raises(AssertionError, match="a stage was trained"):
+        two_stages()
+
+
+@pytest.mark.parametrize(("batch_size", "processes", "passes"), [(2, 1, True), (2, 2, False), (4, 2, True)])
+def test_a_process_needs_two_rows_where_rows_of_one_process_are_compared(batch_size, processes, passes):
+    from finetune import check_share
+
+    train = DatasetConfig(source="org/sts", columns=("a", "b", "c"))
+    tasks = {"sts": TaskConfig(train=train, loss="cosent")}
+    stage = StageConfig(tasks=tasks, matryoshka_dims=(8,), batch_size=batch_size, training={})
+    if passes:
+        check_share(stage, processes)
+    else:
+        with pytest.raises(ValueError, match=r"each of 2 processes has one row, and task `sts`.*at least 4"):
+            check_share(stage, processes)
 
 
 @pytest.fixture(scope="module")

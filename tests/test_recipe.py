@@ -185,6 +185,13 @@ def test_ranking_takes_pairs_with_and_without_a_negative(write):
             "{train: {source: org/pairs, columns: [a, b]}, loss: contrastive}",
             "contrastive",
         ),
+        ("batch_size: 8", "batch_size: 0", "`finetune.stages.one`: `batch_size` is 0, expected at least 1"),
+        ("batch_size: 8", "batch_size: 1", "`batch_size` is 1, but task `pairs` compares the rows of a batch"),
+        ("ranking}", "ranking, mini_batch_size: 0}", "`mini_batch_size` is 0, expected at least 1"),
+        ("max_length: 128", "max_length: 0", "`finetune`: `max_length` is 0, expected at least 1"),
+        ("columns: [a, b]", "columns: [a, b, a]", "`columns` names 'a' twice"),
+        ("columns: [a, b]", "columns: [a, b], highest_score: 0", "`highest_score` is 0, expected a score above 0"),
+        ("columns: [a, b]", "columns: [a, b], rows: 0", "`rows` is 0, expected at least 1"),
     ],
 )
 def test_a_stage_that_contradicts_itself_is_refused(write, old, new, message):
@@ -197,6 +204,16 @@ def test_a_stage_without_tasks_is_refused(write):
     head, _, rest = FINETUNE.partition("      tasks:\n")
     with pytest.raises(ValueError, match="`tasks` is empty; name at least one"):
         load_recipe(write(head + "      tasks: {}\n" + rest.partition("\n")[2]))
+
+
+def test_a_section_without_stages_is_refused(write):
+    with pytest.raises(ValueError, match="`stages` is empty; name at least one"):
+        load_recipe(write(FINETUNE.partition("  stages:\n")[0] + "  stages: {}\n"))
+
+
+def test_a_triplet_with_its_negative_may_stand_alone_in_a_batch(write):
+    text = FINETUNE.replace("[a, b]", "[a, b, c]").replace("batch_size: 8", "batch_size: 1")
+    assert load_recipe(write(text)).finetune.stages["one"].batch_size == 1
 
 
 def test_two_folders_for_one_repo_are_refused(write):

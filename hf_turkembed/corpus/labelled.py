@@ -88,7 +88,7 @@ def read_labelled_pairs(
         Columns `sentence1`, `sentence2`, and `label`, which is 1 or 0, of equal length.
 
     Raises:
-        ValueError: If a column is missing, a text is empty, or a label that counts never occurs.
+        ValueError: If a column is missing, a text is empty, or a label that counts never occurs though all was read.
     """
     table: dict[str, list[Any]] = {name: [] for name in ("sentence1", "sentence2", "label")}
     found: set[str] = set()
@@ -100,7 +100,8 @@ def read_labelled_pairs(
             table[name].append(_text(row[column], source, number, column))
         found.add(str(row[columns[2]]))
         table["label"].append(labels[str(row[columns[2]])])
-    if absent := sorted(set(labels) - found):
+    absent = sorted(set(labels) - found)
+    if absent and (rows is None or len(table["label"]) < rows):
         raise ValueError(f"{source} has no row whose {columns[2]!r} is {absent[0]!r}; correct `labels`.")
     return table
 

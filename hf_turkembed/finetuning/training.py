@@ -1,8 +1,11 @@
 """One stage of fine-tuning: the sentence-transformers trainer, told so that processes add up to one, and resumed."""
 
+import dataclasses
+import difflib
 import logging
 import shutil
 import time
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +14,13 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
+from torch.accelerator import is_available
 from torch.utils.data import RandomSampler
 from transformers import TrainerState
 
 from hf_turkembed.corpus import check_training_rows
 from hf_turkembed.finetuning.losses import Task, make_loss
+from hf_turkembed.strict_yaml import convert, strip_optional
 
 logger = logging.getLogger(__name__)
 
@@ -80,25 +85,20 @@ def finetune(
         seed: Seed of the trainer.
 
     Raises:
-        ValueError: If `training` sets what the step itself decides, the widths do not begin with the model's, a batch
-            cannot be shared equally, is larger than a task or cannot be made without a text twice, or all scores of a
-            task are the same.
+        ValueError: If `make_arguments` refuses the settings, the widths do not begin with the model's, a batch is
+            larger than a task or cannot be made without a text twice, or all scores of a task are the same.
 
     References:
         TurkEmbed: https://huggingface.co/papers/2511.08376
         MatryoshkaLoss: https://huggingface.co/papers/2205.13147
     """
-    if stray := [key for key in _RESERVED if key in training]:
-        raise ValueError(f"`training` sets {stray}, which the step decides; take them out.")
     if model.get_embedding_dimension() != matryoshka_dims[0]:
         raise ValueError(
             f"`matryoshka_dims` begins with {matryoshka_dims[0]}; the model gives {model.get_embedding_dimension()}."
         )
-    arguments = _training_arguments(folder / CHECKPOINTS, batch_size, training, seed)
+    arguments = make_arguments(folder, batch_size=batch_size, training=training, seed=seed)
     for name, task in tasks.items():
         check_training_rows(task.rows, batch_size, f"task `{name}`")
-    if batch_size % arguments.world_size:
-        raise ValueError(f"`batch_size` is {batch_size}; {arguments.world_size} processes cannot share it equally.")
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
@@ -139,12 +139,24 @@ def sample_batches(dataset: Dataset, **settings: Any) -> DefaultBatchSampler:
     return NoDuplicatesBatchSampler(dataset, **settings)
 
 
-def _training_arguments(
-    checkpoints: Path, batch_size: int, training: Mapping[str, Any], seed: int
+def make_arguments(
+    folder: Path, *, batch_size: int, training: Mapping[str, Any], seed: int
 ) -> SentenceTransformerTrainingArguments:
-    """Add to the recipe's settings what makes the batches of several processes those of one."""
+    """Add to the recipe's settings what makes the batches of several processes those of one.
+
+    Args:
+        folder: Where checkpoints will go; nothing is written yet.
+        batch_size: Rows of a batch over all processes.
+        training: Passed verbatim to SentenceTransformerTrainingArguments.
+        seed: Seed of the trainer.
+
+    Raises:
+        ValueError: If `training` sets what the step itself decides, asks for evaluation, has an unknown key or a value
+            that the trainer does not take, or the processes cannot share a batch equally.
+    """
+    _check_settings(training)
     decided = {
-        "output_dir": str(checkpoints),
+        "output_dir": str(folder / CHECKPOINTS),
         "seed": seed,
         # The trainer makes batches of this size and accelerate splits them, instead of making one a process.
         "per_device_train_batch_size": batch_size,
@@ -153,7 +165,33 @@ def _training_arguments(
         "dataloader_drop_last": True,
         "batch_sampler": sample_batches,
     }
-    return SentenceTransformerTrainingArguments(**{**training, **decided})
+    # The trainer looks for an accelerator where it is not told that there is none.
+    on_processors = {} if is_available() else {"use_cpu": True}
+    try:
+        arguments = SentenceTransformerTrainingArguments(**{**training, **on_processors, **decided})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`training` is refused by the trainer: {error}") from error
+    if arguments.eval_strategy != "no":
+        raise ValueError("`training.eval_strategy` asks for evaluation, which the step `score` does; take it out.")
+    if batch_size % arguments.world_size:
+        raise ValueError(f"`batch_size` is {batch_size}; {arguments.world_size} processes cannot share it equally.")
+    return arguments
+
+
+def _check_settings(training: Mapping[str, Any]) -> None:
+    """Raise unless the trainer knows every key, and numbers are numbers."""
+    if stray := [key for key in _RESERVED if key in training]:
+        raise ValueError(f"`training` sets {stray}, which the step decides; take them out.")
+    fields = {field.name for field in dataclasses.fields(SentenceTransformerTrainingArguments) if field.init}
+    kinds = typing.get_type_hints(SentenceTransformerTrainingArguments)
+    for key, value in training.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "the trainer has no such argument."
+            raise ValueError(f"unknown key {key!r} in `training`; {hint}")
+        # Of other types, which mix names, paths and switches, the trainer itself is the judge.
+        if strip_optional(kinds[key]) in (bool, int, float):
+            convert(kinds[key], value, "the trainer", f"training.{key}")
 
 
 def _train(

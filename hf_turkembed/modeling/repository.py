@@ -44,12 +44,15 @@ def expected_code(folder: Path) -> tuple[str, list[Path]]:
     return f"{files[0].stem}.{model_class.__name__}", files
 
 
-def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
+def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> int:
     """Check, before any training, that a folder holds all that `save_model` and the loaders will need.
 
     Args:
         folder: A model in the sentence-transformers layout.
         matryoshka_dims: Widths that will be trained.
+
+    Returns:
+        The width of its embedding.
 
     Raises:
         FileNotFoundError: If a file is missing; without a tokenizer, transformers would make one up.
@@ -67,8 +70,9 @@ def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> None:
     _class_for(folder)
     config = AutoConfig.from_pretrained(folder)
     check_config(config, folder)
-    _check_modules(config, folder, matryoshka_dims)
+    embedding_dim = _check_modules(config, folder, matryoshka_dims)
     _check_weights(folder)
+    return embedding_dim
 
 
 def check_config(config: PreTrainedConfig, folder: Path) -> None:
@@ -164,8 +168,8 @@ def check_widths(matryoshka_dims: Sequence[int]) -> None:
         )
 
 
-def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequence[int]) -> None:
-    """Read pooling and heads as the class will, around a network without weights."""
+def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequence[int]) -> int:
+    """Read pooling and heads as the class will, around a network without weights; return the embedding's width."""
     modules = read_json(folder / "modules.json")
     if not isinstance(modules, list) or not all(isinstance(m, dict) and {"path", "type"} <= m.keys() for m in modules):
         raise ValueError(f"{folder}/modules.json is no list of modules with `path` and `type`; save the model again.")
@@ -178,7 +182,9 @@ def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequ
         model = _class_for(folder)(config)
     model._read_modules(folder, {})
     heads: Any = model.heads
-    _check_truncation(folder, len(heads[-1].weight) if len(heads) else config.hidden_size)
+    embedding_dim: int = len(heads[-1].weight) if len(heads) else config.hidden_size
+    _check_truncation(folder, embedding_dim)
+    return embedding_dim
 
 
 def _check_truncation(folder: Path, embedding_dim: int) -> None:

@@ -97,3 +97,12 @@ class DatasetConfig:
     rows: int | None = None
     # True for text that a program made up: scores on it never enter `model-index`.
     synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the names of columns and the scale."""
+        if repeated := [name for name in self.columns if self.columns.count(name) > 1]:
+            raise ValueError(f"`columns` names {repeated[0]!r} twice in {list(self.columns)}; expected each once.")
+        if self.highest_score <= 0:
+            raise ValueError(f"`highest_score` is {self.highest_score:g}, expected a score above 0.")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"`rows` is {self.rows}, expected at least 1, or null for all.")

@@ -57,6 +57,8 @@ class TaskConfig:
         if len(self.train.columns) not in expected or self.train.labels:
             counts = " or ".join(map(str, expected))
             raise ValueError(f"`train` needs {counts} columns and no labels, not {self.train.columns}.")
+        if self.mini_batch_size is not None and self.mini_batch_size < 1:
+            raise ValueError(f"`mini_batch_size` is {self.mini_batch_size}, expected at least 1.")
         if self.mini_batch_size is not None and not self.ranks:
             raise ValueError(f"`mini_batch_size` belongs to multiple_negatives_ranking, not to {self.loss}.")
         if self.hard_negatives is not None and self.kind != "bitext":
@@ -75,6 +77,11 @@ class TaskConfig:
         if not self.ranks:
             return "sts"
         return "triplets" if len(self.train.columns) == 3 else "bitext"
+
+    @property
+    def compares_rows(self) -> bool:
+        """Tell whether a row by itself teaches nothing: its loss is zero without others in its batch."""
+        return self.loss in ("cosent", "angle") or (self.kind == "bitext" and self.hard_negatives is None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +114,14 @@ class StageConfig:
         """Check that there is something to train, and that numbers are numbers."""
         if not self.tasks:
             raise ValueError("`tasks` is empty; name at least one.")
+        if self.batch_size < 1:
+            raise ValueError(f"`batch_size` is {self.batch_size}, expected at least 1.")
+        alone = [name for name, task in self.tasks.items() if task.compares_rows and self.batch_size == 1]
+        if alone:
+            raise ValueError(
+                f"`batch_size` is 1, but task `{alone[0]}` compares the rows of a batch and learns nothing from one "
+                "alone; expected at least 2."
+            )
         for key, value in self.training.items():
             if isinstance(value, str) and _NUMBER.fullmatch(value):
                 raise ValueError(f"`training.{key}` is the text {value!r}: YAML needs a point, as in 2.0e-5.")
@@ -119,3 +134,10 @@ class FinetuneConfig:
     base_model: ModelSource
     max_length: int
     stages: Mapping[str, StageConfig]
+
+    def __post_init__(self) -> None:
+        """Check that there are stages, and a length that holds a token."""
+        if not self.stages:
+            raise ValueError("`stages` is empty; name at least one.")
+        if self.max_length < 1:
+            raise ValueError(f"`max_length` is {self.max_length}, expected at least 1.")

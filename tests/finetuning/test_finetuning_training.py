@@ -134,6 +134,12 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_
         assert torch.equal(value, reference.state_dict()[name])
 
 
+def test_bfloat16_trains_on_processors_that_nobody_spoke_of(gemma, tmp_path):
+    told = {key: value for key, value in TRAINING.items() if key != "use_cpu"}
+    _, report = run(tmp_path, gemma, training={**told, "bf16": True, "max_steps": 1})
+    assert report.steps == 1
+
+
 def test_what_the_step_decides_is_not_taken_from_the_recipe(gemma, tmp_path):
     with pytest.raises(ValueError, match=r"sets \['seed', 'push_to_hub'\], which the step decides"):
         run(tmp_path, gemma, training={**TRAINING, "push_to_hub": True, "seed": 1})
