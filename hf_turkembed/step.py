@@ -252,7 +252,7 @@ def _stated_license(card: Path) -> str | None:
 
 def _prepare(step: Step, lock: int) -> tuple[Step, int]:
     """Make the locked folder of unfinished work ready: emptied, unless the step can go on from it."""
-    runs = _read_runs(step.progress, step.identity) if step.resumable and any(step.partial.iterdir()) else 0
+    runs = _read_runs(step) if step.resumable and any(step.partial.iterdir()) else 0
     if not step.resumable and any(step.partial.iterdir()):
         shutil.rmtree(step.partial)
         os.close(lock)
@@ -341,10 +341,10 @@ def _check_same_run(folder: Path, found: Identity, expected: Identity) -> None:
         )
 
 
-def _read_runs(path: Path, identity: Identity) -> int:
+def _read_runs(step: Step) -> int:
     """Read how often the unfinished work of the same identity was begun."""
-    if not path.is_file():
+    if not step.progress.is_file():
         return 0
-    progress = read_json(path)
-    _check_same_run(path, record.read_identity(progress["identity"]), identity)
+    progress = read_json(step.progress)
+    _check_same_run(step.partial, record.read_identity(progress["identity"]), step.identity)
     return int(progress["runs"])

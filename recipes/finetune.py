@@ -13,6 +13,7 @@ from hf_turkembed.finetuning import (
     ADAPTER_FOLDER,
     Task,
     add_adapter,
+    discard_unfinished,
     finetune,
     make_arguments,
     merge_adapter,
@@ -97,18 +98,19 @@ def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: An
         check_encoder(base, stage.matryoshka_dims)
         model = load_base(base, config, accelerator)
         tasks, shared = read_tasks(recipe, step, config, name)
-        tasks, mined = mine(model, tasks, step, stage, accelerator)
-        if stage.lora is not None:
-            add_adapter(model, **asdict(stage.lora), seed=recipe.seed)
-        report = finetune(
-            model,
-            tasks,
-            step.partial,
-            matryoshka_dims=stage.matryoshka_dims,
-            batch_size=stage.batch_size,
-            training=stage.training,
-            seed=recipe.seed,
-        )
+        with discard_unfinished(step.partial):
+            tasks, mined = mine(model, tasks, step, stage, accelerator)
+            if stage.lora is not None:
+                add_adapter(model, **asdict(stage.lora), seed=recipe.seed)
+            report = finetune(
+                model,
+                tasks,
+                step.partial,
+                matryoshka_dims=stage.matryoshka_dims,
+                batch_size=stage.batch_size,
+                training=stage.training,
+                seed=recipe.seed,
+            )
         # Every process writes a part of the trainer's last checkpoint.
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,13 +144,19 @@ def test_a_step_that_fails_leaves_nothing_behind_but_what_it_can_go_on_from(reci
     assert bool(list((tmp_path / "run").iterdir())) == resumable
 
 
-def test_unfinished_work_of_another_run_is_refused(recipe):
+def test_unfinished_work_of_another_run_is_refused_until_the_folder_named_is_removed(recipe, tmp_path):
     killed(recipe(), resumable=True)
     with (
-        pytest.raises(ValueError, match="seed: 1 -> 2"),
+        pytest.raises(
+            ValueError, match=r"clone\.partial holds another run[\s\S]*seed: 1 -> 2[\s\S]*remove that folder"
+        ),
         open_step(recipe("seed=2"), "clone", resumable=True),
     ):
         pass
+    (removed,) = (tmp_path / "run").glob("*.partial")
+    shutil.rmtree(removed)
+    with open_step(recipe("seed=2"), "clone", resumable=True) as again:
+        assert again.runs_before == 0
 
 
 @pytest.mark.parametrize("resumable", [False, True])

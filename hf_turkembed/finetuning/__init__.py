@@ -4,7 +4,13 @@ from hf_turkembed.finetuning.adapters import ADAPTER_FOLDER, add_adapter, merge_
 from hf_turkembed.finetuning.hard_negatives import HardNegatives, mine_negatives
 from hf_turkembed.finetuning.losses import Loss, Task, make_loss
 from hf_turkembed.finetuning.shared_texts import SharedTexts, set_shared_texts_apart
-from hf_turkembed.finetuning.training import FinetuneReport, finetune, make_arguments, remove_checkpoints
+from hf_turkembed.finetuning.training import (
+    FinetuneReport,
+    discard_unfinished,
+    finetune,
+    make_arguments,
+    remove_checkpoints,
+)
 
 __all__ = [
     "ADAPTER_FOLDER",
@@ -14,6 +20,7 @@ __all__ = [
     "SharedTexts",
     "Task",
     "add_adapter",
+    "discard_unfinished",
     "finetune",
     "make_arguments",
     "make_loss",

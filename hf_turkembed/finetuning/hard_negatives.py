@@ -71,19 +71,19 @@ def mine_negatives(
         NV-Retriever, whose TopK-PercPos this is: https://huggingface.co/papers/2407.15831
     """
     file = folder / CHECKPOINTS / f"negatives-{name}.parquet"
+    distinct = len(set(zip(*pairs.values(), strict=True)))
     if not file.is_file():
         found = _mine(model, pairs, count, relative_margin, candidates, batch_size)
+        if not found["anchor"]:
+            raise ValueError(
+                f"task `{name}`: none of {distinct:,} pairs has {count} passages of others that are farther from its "
+                f"query than its own by {relative_margin:.0%}; lower `hard_negatives.relative_margin` or add passages."
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_suffix(".tmp")
         pq.write_table(pa.table(found), temporary)
         os.replace(temporary, file)
     columns: dict[str, list[Any]] = pq.read_table(file).to_pydict()
-    distinct = len(set(zip(*pairs.values(), strict=True)))
-    if not columns["anchor"]:
-        raise ValueError(
-            f"task `{name}`: none of {distinct:,} pairs has {count} passages of others that are farther from its "
-            f"query than its own by {relative_margin:.0%}; lower `hard_negatives.relative_margin` or add passages."
-        )
     positive, negative = (columns.pop(key) for key in ("positive_cosine", "negative_cosine"))
     return columns, HardNegatives(
         pairs=distinct,

@@ -6,7 +6,8 @@ import logging
 import shutil
 import time
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,21 @@ def remove_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
+@contextmanager
+def discard_unfinished(folder: Path) -> Iterator[None]:
+    """Remove what a stage wrote if it ends with a ValueError before its first checkpoint.
+
+    Such an error asks for another recipe, which is another run and could not go on from what is there.
+    """
+    try:
+        yield
+    except ValueError:
+        # Where no batch could be made, the trainer may have written one of step 0.
+        if not any(_whole_checkpoints(folder / CHECKPOINTS)):
+            remove_checkpoints(folder)
+        raise
+
+
 def sample_batches(dataset: Dataset, **settings: Any) -> DefaultBatchSampler:
     """Plan the batches of one task: without a text twice where each text is another's negative.
 
@@ -231,11 +247,15 @@ def _last_loss(state: TrainerState) -> float:
 
 def _last_whole_checkpoint(folder: Path) -> str | None:
     """Return the newest checkpoint that was written to its end, and remove those that were not."""
-    whole: dict[int, Path] = {}
-    for path in folder.glob("checkpoint-*"):
-        # The trainer writes its state last.
-        if (path / "trainer_state.json").is_file():
-            whole[int(path.name.rpartition("-")[2])] = path
-        else:
-            shutil.rmtree(path)
+    whole = _whole_checkpoints(folder)
+    for path in set(folder.glob("checkpoint-*")) - set(whole.values()):
+        # Every process does so, each perhaps with files that another one was quicker to remove.
+        shutil.rmtree(path, ignore_errors=True)
     return str(whole[max(whole)]) if whole else None
+
+
+def _whole_checkpoints(folder: Path) -> dict[int, Path]:
+    """Return the checkpoints that were written to their end, by step."""
+    # The trainer writes its state last.
+    states = folder.glob("checkpoint-*/trainer_state.json")
+    return {int(path.parent.name.rpartition("-")[2]): path.parent for path in states}

@@ -6,7 +6,7 @@ from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
-from hf_turkembed.finetuning import Task, finetune, remove_checkpoints, training
+from hf_turkembed.finetuning import Task, discard_unfinished, finetune, remove_checkpoints, training
 
 TRIPLETS = {
     "anchor": [f"{text} {number}" for number in range(4) for text in TEXTS],
@@ -132,6 +132,29 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_
     assert report.steps == done.steps and not torn.exists()
     for name, value in again.state_dict().items():
         assert torch.equal(value, reference.state_dict()[name])
+
+
+def test_torn_checkpoints_may_be_removed_by_several_processes_at_once(tmp_path, monkeypatch):
+    (tmp_path / "checkpoint-9").mkdir()
+    remove = training.shutil.rmtree
+
+    def after_another(path, **settings):
+        remove(path)
+        remove(path, **settings)
+
+    monkeypatch.setattr(training.shutil, "rmtree", after_another)
+    assert training._last_whole_checkpoint(tmp_path) is None and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("state", "kept"), [("checkpoint-2", True), ("checkpoint-0", False), (None, False)])
+def test_a_refusal_leaves_what_was_trained_and_nothing_else(tmp_path, state, kept):
+    (tmp_path / "checkpoints" / "checkpoint-9").mkdir(parents=True)
+    if state:
+        (tmp_path / "checkpoints" / state).mkdir()
+        (tmp_path / "checkpoints" / state / "trainer_state.json").write_text("{}")
+    with pytest.raises(ValueError, match="lower it"), discard_unfinished(tmp_path):
+        raise ValueError("lower it")
+    assert any(tmp_path.iterdir()) == kept
 
 
 def test_bfloat16_trains_on_processors_that_nobody_spoke_of(gemma, tmp_path):
