@@ -63,7 +63,13 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
             check_suites(recipe, task.held_out, identity)
             if is_there(recipe, task.train.source):
                 table = read_labelled(recipe, identity, "", task.train, task.kind)
-                corpus.check_training_rows(table, stage.batch_size, task.train.source)
+                corpus.check_training_rows(
+                    table,
+                    stage.batch_size,
+                    str(recipes.local_path(recipe, task.train.source)),
+                    column=task.train.columns[-1],
+                    highest_score=task.train.highest_score,
+                )
 
 
 def find_base(recipe: Recipe, config: FinetuneConfig, stage: str) -> str:
@@ -109,11 +115,14 @@ def check_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig], identity: Id
     """Read the held-out data that stands there already.
 
     Raises:
-        ValueError: If a row is not as expected.
+        ValueError: If a row is not as expected, or all scores or labels are the same.
     """
     for suite in suites.values():
         if is_there(recipe, suite.data.source):
-            read_labelled(recipe, identity, "", suite.data, suite.kind)
+            data = suite.data
+            table = read_labelled(recipe, identity, "", data, suite.kind)
+            path = str(recipes.local_path(recipe, data.source))
+            corpus.check_grades(table, path, column=data.columns[-1], highest_score=data.highest_score)
 
 
 def check_scoring(config: ScoreConfig) -> None:

@@ -142,7 +142,7 @@ def read_labelled(
         table = corpus.read_classes(source, columns=columns, rows=rows)
     else:
         table = corpus.read_pairs(source, columns=columns, highest_score=config.highest_score, rows=rows)
-    corpus.check_row_count(table, config.expected_rows, config.source)
+    corpus.check_row_count(table, config.expected_rows, str(source))
     return {**table}
 
 

@@ -126,7 +126,7 @@ def test_a_wrong_number_of_rows_is_refused():
 @pytest.mark.parametrize("score", ["-0.1", "5.1", "nan", "high", ""])
 def test_a_score_out_of_range_is_refused_with_its_row(file, score):
     path = file(f"score\tsentence1\tsentence2\n1\ta\tb\n{score}\tc\td\n".encode(), "x.tsv")
-    with pytest.raises(ValueError, match="row 2: the score is"):
+    with pytest.raises(ValueError, match=r"x\.tsv, row 2: column 'score' is .*, expected 0 to 5"):
         read_pairs(path, highest_score=5)
 
 
@@ -196,6 +196,20 @@ def test_what_a_csv_writer_wrote_is_read_again(tmp_path_factory, rows):
 def test_a_csv_that_is_not_as_it_seems_is_refused_by_name_and_place(file, content, message):
     with pytest.raises(ValueError, match=message):
         read_bitext(file(content.encode(), "x.csv"), columns=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a\tb\ta\n1\t2\t3\n", r"x\.tsv has two columns 'a'; rename one"),
+        ("a\tb\n1\t2\n1\t2\t3\n", r"x\.tsv, row 2 has more fields than the header, which has 2; a text cannot hold"),
+        ("a\tb\n1\n", r"x\.tsv, row 1 has fewer fields than the header"),
+        ("a,b\n1,2\n", r"x\.tsv has ',' between its columns \('a,b'\), expected '\\t'; save it with tabs"),
+    ],
+)
+def test_a_tsv_that_is_not_as_it_seems_is_refused_by_name_and_place(file, content, message):
+    with pytest.raises(ValueError, match=message):
+        read_bitext(file(content.encode(), "x.tsv"), columns=("a", "b"))
 
 
 def test_classes_are_texts_with_labels_of_any_kind(file):

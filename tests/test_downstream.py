@@ -155,7 +155,7 @@ def test_plain_torch_trains_saves_and_loads_again(gemma, tmp_path, capsys):
             "similarity",
             "train",
             "sentence1,sentence2,score\na,b,1\nc,d,yüksek\n",
-            "row 2: the score is 'yüksek', expected 0 to 10",
+            "row 2: column 'score' is 'yüksek', expected 0 to 10",
         ),
         ("similarity", "held_out", "sentence1,sentence2,score\n", r"held_out\.csv holds no rows"),
         ("similarity", "train", "sentence1;sentence2;score\na;b;1\n", "has ';' between its columns"),

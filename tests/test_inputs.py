@@ -48,9 +48,9 @@ def test_a_wrong_number_of_rows_stops_before_any_stage(recipe):
     ("rows", "message"),
     [
         ("1\ta\tb\n", r"sts\.tsv gave 1 rows, fewer than a batch of 2; lower `batch_size`"),
-        ("3\ta\tb\n3\tc\td\n", "all 2 scores are 0.6; pairs of equal score teach nothing"),
-        ("6\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: the score is '6', expected 0 to 5"),
-        ("high\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: the score is 'high', expected 0 to 5"),
+        ("3\ta\tb\n3\tc\td\n", r"/sts\.tsv: column 'score' is 3 in all 2 rows; pairs of equal score teach"),
+        ("6\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: column 'score' is '6', expected 0 to 5"),
+        ("high\ta\tb\n3\tc\td\n", r"sts\.tsv, row 1: column 'score' is 'high', expected 0 to 5"),
         ("3\ta\tb\n3\t\td\n", r"sts\.tsv, row 2: column 'sentence1' is '', expected text"),
         ("", r"sts\.tsv holds no rows"),
     ],
@@ -59,6 +59,23 @@ def test_rows_that_cannot_be_trained_on_stop_before_any_stage(recipe, tmp_path, 
     (tmp_path / "sts.tsv").write_text("score\tsentence1\tsentence2\n" + rows)
     with pytest.raises(ValueError, match=message):
         check_local_data(recipe("finetune.stages.sts.tasks.sts.train.expected_rows=null"), ("finetune",))
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ("{kind: sts, data: {source: '{data_root}/dev.jsonl', columns: [a, b, grade]}}", "column 'grade' is 4 in all"),
+        (
+            "{kind: pairs, data: {source: '{data_root}/dev.jsonl', columns: [a, b, label], labels: {same: 1}}}",
+            "by `labels`, column 'label' counts as 1 in all",
+        ),
+    ],
+)
+def test_held_out_pairs_that_are_all_alike_stop_before_any_stage(recipe, tmp_path, suite, message):
+    row = json.dumps({"a": "bir", "b": "iki", "grade": 4, "label": "same"})
+    (tmp_path / "dev.jsonl").write_text(f"{row}\n{row}\n")
+    with pytest.raises(ValueError, match=rf"/dev\.jsonl: {message} 2 rows"):
+        check_local_data(recipe(f"finetune.stages.sts.tasks.sts.held_out={{dev: {suite}}}"), ("finetune",))
 
 
 def test_a_renamed_column_stops_before_any_stage(recipe, tmp_path):

@@ -65,7 +65,7 @@ def read_pairs(
     for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
         for name, column in zip(PAIR_COLUMNS[:2], columns[:2], strict=True):
             table[name].append(_text(row[column], source, number, column))
-        table["score"].append(_score(row[columns[2]], source, number, highest_score) / highest_score)
+        table["score"].append(_score(row[columns[2]], source, number, columns[2], highest_score) / highest_score)
     return table
 
 
@@ -164,8 +164,22 @@ def check_row_count(table: Mapping[str, Sequence[Any]], expected: int | None, na
         )
 
 
-def check_training_rows(table: Mapping[str, Sequence[Any]], batch_size: int, name: str) -> None:
+def check_training_rows(
+    table: Mapping[str, Sequence[Any]],
+    batch_size: int,
+    name: str,
+    *,
+    column: str = "score",
+    highest_score: float = 1.0,
+) -> None:
     """Check that a table is enough to train on.
+
+    Args:
+        table: Columns as the readers return them.
+        batch_size: Rows of a batch.
+        name: What the table was read from, for the message.
+        column: The source's name for the score.
+        highest_score: What its scores were divided by.
 
     Raises:
         ValueError: If it has fewer rows than a batch, or all its scores are the same.
@@ -173,9 +187,32 @@ def check_training_rows(table: Mapping[str, Sequence[Any]], batch_size: int, nam
     rows = len(next(iter(table.values())))
     if rows < batch_size:
         raise ValueError(f"{name} gave {rows:,} rows, fewer than a batch of {batch_size:,}; lower `batch_size`.")
-    scores = set(table.get("score", ()))
+    check_grades(table, name, column=column, highest_score=highest_score)
+
+
+def check_grades(table: Mapping[str, Sequence[Any]], name: str, *, column: str, highest_score: float = 1.0) -> None:
+    """Check that pairs with scores or with labels, if the table has such, differ in them.
+
+    Args:
+        table: Columns as the readers return them.
+        name: What the table was read from, for the message.
+        column: The source's name for the score or label.
+        highest_score: What scores were divided by.
+
+    Raises:
+        ValueError: If all scores are the same, or all labels.
+    """
+    scores, labels = set(table.get("score", ())), set(table.get("label", ()))
     if len(scores) == 1:
-        raise ValueError(f"{name}: all {rows:,} scores are {scores.pop():g}; pairs of equal score teach nothing.")
+        raise ValueError(
+            f"{name}: column {column!r} is {scores.pop() * highest_score:g} in all {len(table['score']):,} rows; "
+            "pairs of equal score teach and measure nothing."
+        )
+    if len(labels) == 1:
+        raise ValueError(
+            f"{name}: by `labels`, column {column!r} counts as {labels.pop()} in all {len(table['label']):,} rows; "
+            "expected some of 1 and some of 0."
+        )
 
 
 def check_classes(table: Mapping[str, Sequence[str]], column: str, name: str) -> None:
@@ -221,25 +258,32 @@ def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         raise ValueError(f"{path} is not valid UTF-8 ({error}); convert it.") from error
 
 
-def _tsv_rows(_: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
-    """Return the rows of a file whose fields stand between tabs."""
+def _tsv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file whose fields stand between tabs."""
     # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
-    return csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return _checked_rows(path, reader, "\t", "a text cannot hold a tab.")
 
 
 def _csv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a file whose fields stand between commas, in quotation marks where they hold one."""
     reader = csv.DictReader(stream, strict=True)
+    return _checked_rows(path, reader, ",", "put texts that hold a comma in quotation marks.")
+
+
+def _checked_rows(
+    path: Path, reader: "csv.DictReader[str]", separator: str, advice: str
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file, all of which have as many fields as its header."""
     number = 0
     try:
         names = reader.fieldnames or ()
-        _check_header(path, names)
+        _check_header(path, names, separator)
         for number, row in enumerate(reader, start=1):
             if None in row or None in row.values():
                 more = "more" if None in row else "fewer"
                 raise ValueError(
-                    f"{path}, row {number} has {more} fields than the header, which has {len(names)}; "
-                    "put texts that hold a comma in quotation marks."
+                    f"{path}, row {number} has {more} fields than the header, which has {len(names)}; {advice}"
                 )
             yield row
     except csv.Error as error:
@@ -248,11 +292,13 @@ def _csv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
         ) from error
 
 
-def _check_header(path: Path, names: Sequence[str]) -> None:
-    """Raise where the names of a .csv file's columns show that it was read in the wrong way."""
-    if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
+def _check_header(path: Path, names: Sequence[str], separator: str) -> None:
+    """Raise where the names of a file's columns show that it was read in the wrong way."""
+    others = ";\t|,".replace(separator, "")
+    if len(names) == 1 and (other := next((mark for mark in others if mark in names[0]), None)):
+        marks = "commas" if separator == "," else "tabs"
         raise ValueError(
-            f"{path} has {other!r} between its columns ({names[0]!r}), expected ','; save it with commas."
+            f"{path} has {other!r} between its columns ({names[0]!r}), expected {separator!r}; save it with {marks}."
         )
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{path} has two columns {repeated[0]!r}; rename one.")
@@ -277,12 +323,12 @@ def _text(value: Any, source: Path | HubDataset, number: int, column: str) -> st
     return value.strip()
 
 
-def _score(value: Any, source: Path | HubDataset, number: int, highest: float) -> float:
+def _score(value: Any, source: Path | HubDataset, number: int, column: str, highest: float) -> float:
     """Return a score between 0 and `highest`."""
     try:
         score = float(value)
     except (TypeError, ValueError):
         score = math.nan
     if not 0 <= score <= highest:
-        raise ValueError(f"{source}, row {number}: the score is {value!r}, expected 0 to {highest:g}.")
+        raise ValueError(f"{source}, row {number}: column {column!r} is {value!r}, expected 0 to {highest:g}.")
     return score

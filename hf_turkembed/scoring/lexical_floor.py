@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_turkembed.scores import Score
-from hf_turkembed.scoring.resampling import PEARSON, SPEARMAN, Sample
+from hf_turkembed.scoring.resampling import PEARSON, SPEARMAN, Sample, measure_sample
 from hf_turkembed.scoring.suites import KINDS, Suite
 
 FLOOR = "character TF-IDF"
@@ -51,7 +51,8 @@ def _lower(text: str) -> str:
 
 
 def _describe(suite: Suite, metric: str, sample: Sample, dim: int, features: int) -> Score:
-    """Describe one score."""
+    """Describe one score, which may be missing as those of models are."""
+    value, missing = measure_sample(sample)
     return Score(
         model=FLOOR,
         model_digest=_METHOD,
@@ -59,7 +60,8 @@ def _describe(suite: Suite, metric: str, sample: Sample, dim: int, features: int
         task=KINDS[suite.kind].task,
         dataset=suite.dataset,
         metric=metric,
-        value=sample.statistic.measure(sample.values, sample.targets),
+        value=value,
+        missing=missing,
         truncate_dim=dim,
         embedding_dim=features,
         prompt=None,

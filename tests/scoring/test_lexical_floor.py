@@ -32,6 +32,11 @@ def test_spelling_scores_the_same_at_every_width():
     assert found[0][0].value == found[1][0].value == pytest.approx(spearmanr(values, PAIRS["score"])[0])
 
 
+def test_pairs_that_are_all_alike_have_no_floor_and_the_reason_is_given():
+    found = score_lexical_floor([suite("sts", {**PAIRS, "score": [1.0] * 5})], (8,))
+    assert [score.value for score, _ in found] == [None, None] and all(score.missing for score, _ in found)
+
+
 def test_only_graded_pairs_have_a_floor():
     table = {"anchor": ["a"], "positive": ["b"], "negative": ["c"]}
     assert score_lexical_floor([suite("triplets", table)], (8,)) == []
