@@ -35,7 +35,7 @@ MAY_USE = {
     "cloning": {"checkpoint", "tokenizer", "modeling"},
     "gte_checkpoint": {"checkpoint", "record", "version"},
     "distillation": {"corpus", "record", "modeling"},
-    "finetuning": {"corpus", "record", "modeling"},
+    "finetuning": {"corpus", "record", "modeling", "strict_yaml"},
     "classification": {"markdown"},
     "recipe_release": {"publishing", "recipe", "scores"},
     "scoring": {"corpus", "findings", "record", "scores", "modeling"},
