@@ -1,8 +1,10 @@
 """A published model on somebody's own data: similarity, retrieval, classes, and plain torch."""
 
 import csv
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from hf_turkembed import record
 from hf_turkembed.corpus import read_bitext
 from hf_turkembed.finetuning import hard_negatives, training
+from hf_turkembed.json_files import read_json
 from hf_turkembed.scores import read_scores
 
 FOLDER = ROOT / "recipes" / "downstream"
@@ -145,6 +148,18 @@ def test_plain_torch_trains_saves_and_loads_again(gemma, tmp_path, capsys):
         SentenceTransformer(str(path), device="cpu").encode(TEXTS) for path in (gemma, tmp_path / "trained")
     )
     assert 1e-4 < np.abs(before - after).max() < 1
+
+
+@pytest.mark.parametrize("model_type", ["bert", "gemma3_text"])
+def test_plain_torch_stops_at_a_model_that_gives_no_sentence_embedding(encoders, tmp_path, model_type):
+    import downstream.plain_torch as example
+
+    bare = shutil.copytree(encoders(model_type), tmp_path / "bare")
+    config = {key: value for key, value in read_json(bare / "config.json").items() if key != "matryoshka_dims"}
+    (bare / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SystemExit, match="bare has no `matryoshka_dims`"):
+        example.main(str(bare), str(tmp_path / "trained"))
+    assert not (tmp_path / "trained").exists()
 
 
 @pytest.mark.parametrize(

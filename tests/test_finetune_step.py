@@ -1,6 +1,7 @@
 """Stages: what is checked before the first is trained, and one with a low-rank adapter up to what is published."""
 
 import json
+import logging
 import random
 import shutil
 import sys
@@ -86,8 +87,14 @@ def test_what_is_wrong_with_a_later_stage_is_said_before_the_first_is_trained(tw
     assert not (tmp_path / "run").exists()
 
 
-def test_stages_in_which_nothing_is_wrong_are_trained(two_stages, tmp_path):
+def test_stages_in_which_nothing_is_wrong_are_trained_and_then_done(two_stages, tmp_path, caplog):
     assert two_stages() is None
+    with caplog.at_level(logging.INFO):
+        assert two_stages() is None
+    assert [line.partition(",")[0] for line in caplog.messages if "done" in line] == [
+        "finetune-nli: already done",
+        "finetune-sts: already done",
+    ]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["finetune-nli", "finetune-sts"]
 
 

@@ -22,6 +22,11 @@ def main(source: str, target: str, steps: int = 5) -> None:
     """Pull each query towards its answer and away from the others'."""
     tokenizer = AutoTokenizer.from_pretrained(source)
     model = AutoModel.from_pretrained(source).train()
+    if getattr(model.config, "matryoshka_dims", None) is None:
+        raise SystemExit(
+            f"error: the config.json of {source} has no `matryoshka_dims`, so that AutoModel gives no sentence "
+            "embedding; take a model that this package made, such as the output of `finetune`."
+        )
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5)
     queries, answers = (
         tokenizer(list(side), padding=True, truncation=True, return_tensors="pt") for side in zip(*PAIRS, strict=True)
