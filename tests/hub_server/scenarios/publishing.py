@@ -112,7 +112,8 @@ def what_somebody_else_wrote_is_overwritten_only_by_who_names_it(hub: Client) ->
 def a_repo_that_ignores_files_is_left_alone(hub: Client) -> None:
     name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
     publish(name, folder)
-    ignoring = hub.add(name, ".gitignore", token="hf_colleague").oid
+    rules = [CommitOperationAdd(".gitignore", b"*.json\n")]
+    ignoring = hub.api.create_commit(name, rules, commit_message="Ignore", token="hf_colleague").oid
     (folder / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"has a \.gitignore"):
         publish(name, folder, onto=ignoring)
