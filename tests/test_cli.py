@@ -69,6 +69,14 @@ def test_every_command_explains_itself(run, command):
     assert f"hf-turkembed {command}" in out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_can_be_quiet_or_verbose_and_speak_json(run, command):
+    _, out, _ = run(command, "--help")
+    assert "--quiet" in out and "--verbose" in out
+    # What `encode` prints is JSON in any case.
+    assert ("--json" in out) == (command != "encode")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -222,6 +230,11 @@ def test_converting_says_what_was_left_out(run, tmp_path):
         "left out classifier.weight, which belongs to a head",
     ]
     assert out.splitlines()[2].endswith(f" parameters in float32 written to {tmp_path / 'new'}")
+    code, out, _ = run("convert-gte", source, tmp_path / "again", "--json")
+    told = json.loads(out)
+    assert (code, told["dropped"], told["dtype"]) == (0, ["classifier.bias", "classifier.weight"], "float32")
+    code, out, _ = run("convert-gte", source, tmp_path / "silent", "--quiet")
+    assert (code, out) == (0, "")
     code, out, _ = run("encode", tmp_path / "new", stdin="Kedi uyuyor.")
     assert (code, len(json.loads(out))) == (0, 32)
 

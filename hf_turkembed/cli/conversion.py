@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from hf_turkembed.cli.parameters import Quiet, Verbose
+from hf_turkembed.cli.parameters import Json, Quiet, Verbose
+from hf_turkembed.cli.printing import print_json
 
 
 def convert_gte(
     source: Annotated[str, typer.Argument(help="Folder or ORG/NAME[@REVISION] of a model.", metavar="REPO|DIR")],
     output: Annotated[Path, typer.Argument(help="New folder.", metavar="OUTPUT")],
+    as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -20,6 +22,9 @@ def convert_gte(
 
     repo = None if Path(source).is_dir() else source.partition("@")[0]
     report = convert_gte_checkpoint(fetch_folder(source), output, repo=repo)
+    if as_json:
+        print_json(report)
+        return
     if quiet:
         return
     for name in report.dropped:

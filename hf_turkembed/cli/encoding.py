@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hf_turkembed.cli.parameters import Verbose
+from hf_turkembed.cli.parameters import QuietProgress, Verbose
 
 # Sentences of one call of the model.
 _ENCODE_BATCH = 256
@@ -16,6 +16,7 @@ _ENCODE_BATCH = 256
 def encode(
     repo: Annotated[str, typer.Argument(help="Folder or ORG/NAME of a model.", metavar="REPO|DIR")],
     truncate_dim: Annotated[int | None, typer.Option(help="A trained width. Default: the full width.")] = None,
+    quiet: QuietProgress = False,
     verbose: Verbose = False,
 ) -> None:
     """Read sentences from standard input, one a line, and print one JSON list of unit norm for each."""

@@ -37,6 +37,8 @@ BaseModelId = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.", callback=_set_quiet)]
+# Of commands whose whole output is what was asked for.
+QuietProgress = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bars.", callback=_set_quiet)]
 Verbose = Annotated[
     bool,
     typer.Option(

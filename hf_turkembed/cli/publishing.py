@@ -13,6 +13,7 @@ from hf_turkembed.cli.parameters import (
     Languages,
     License,
     Quiet,
+    QuietProgress,
     RepoId,
     Scores,
     Verbose,
@@ -121,9 +122,13 @@ def card(
     language: Languages = None,
     scores: Scores = None,
     base_model: BaseModelId = None,
+    as_json: Json = False,
+    quiet: QuietProgress = False,
     verbose: Verbose = False,
 ) -> None:
     """Print the card of a step's folder."""
+    from huggingface_hub import RepoCard
+
     from hf_turkembed.publishing import render_card
     from hf_turkembed.publishing.hub import check_repo_id
 
@@ -137,7 +142,10 @@ def card(
         report=_read_report(scores),
         base_model=base_model,
     )
-    typer.echo(text, nl=False)
+    if as_json:
+        print_json({"repo_id": repo_id, "metadata": RepoCard(text).data.to_dict(), "text": text})
+    else:
+        typer.echo(text, nl=False)
 
 
 def _as_json(published: "Published") -> dict[str, Any]:

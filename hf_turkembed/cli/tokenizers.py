@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hf_turkembed import record
-from hf_turkembed.cli.parameters import Json, Verbose
+from hf_turkembed.cli.parameters import Json, QuietProgress, Verbose
 from hf_turkembed.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def tokenizer_report(
     ] = None,
     against: Annotated[str | None, typer.Option(help="Tokenizer to compare with, named in the same way.")] = None,
     as_json: Json = False,
+    quiet: QuietProgress = False,
     verbose: Verbose = False,
 ) -> None:
     """Describe a tokenizer, or compare two: tokens spent on text, inflected Turkish words, dropped and new tokens.

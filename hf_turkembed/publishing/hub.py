@@ -96,11 +96,12 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
             f"{repo} has a .gitignore, by which the client would leave out files and say nothing; remove it there."
         )
     lost = (*difference.changed, *difference.deleted)
-    if lost and not (_OWN_TITLE.fullmatch(state.title) or settings.create_pr or settings.onto):
+    if lost and not (_is_own(state) or settings.create_pr or settings.onto):
         raise ValueError(
-            f"somebody else wrote last to {repo}, commit {state.head} ({state.title!r}), and publishing would "
-            f"overwrite or delete {len(lost)} of the files there, such as `{lost[0]}`. Look at that commit, take over "
-            f"what shall stay, and publish with `--onto {state.head}`; or open a pull request."
+            f"somebody else wrote last to {repo}, commit {state.head} by {', '.join(state.authors)} "
+            f"({state.title!r}), and publishing would overwrite or delete {len(lost)} of the files there, such as "
+            f"`{lost[0]}`. Look at that commit, take over what shall stay, and publish with `--onto {state.head}`; or "
+            "open a pull request."
         )
     tagged = state.tags.get(settings.tag or "")
     if tagged is not None and (difference or tagged != state.head):
@@ -108,6 +109,12 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
             f"{repo} has a release `{settings.tag}` already, commit {tagged}, which holds other files or is not the "
             "newest; a release is never moved: choose another tag."
         )
+
+
+def _is_own(state: HubState) -> bool:
+    """Tell whether whoever asks has published what stands in a repo; without a token, whether anybody has."""
+    published = _OWN_TITLE.fullmatch(state.title) is not None
+    return published and (state.account is None or state.authors == (state.account,))
 
 
 def push_folder(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from json import JSONDecodeError
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import GitCommitInfo, RepoFile
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
 from hf_turkembed.publishing.lineage import RepoType
@@ -36,8 +36,11 @@ class HubState:
 
     # Commit, 40 hexadecimal digits; None where there is no repo.
     head: str | None = None
-    # First line of that commit.
+    # First line of that commit, and the accounts that wrote it.
     title: str = ""
+    authors: tuple[str, ...] = ()
+    # Who asks; None without an access token.
+    account: str | None = None
     private: bool = False
     gated: str | bool = False
     # SHA-256 of large files, git's id of others, by path.
@@ -58,9 +61,12 @@ def read_state(api: HfApi, repo: HubRepo) -> HubState:
         except RepositoryNotFoundError:
             return HubState()
         head = str(info.sha)
+        last = _read_commit(api, repo, head)
         return HubState(
             head=head,
-            title=_read_title(api, repo, head),
+            title=str(last.title),
+            authors=tuple(last.authors),
+            account=_read_account(api),
             private=bool(info.private),
             gated=getattr(info, "gated", None) or False,
             digests=list_digests(api, repo, head),
@@ -68,10 +74,17 @@ def read_state(api: HfApi, repo: HubRepo) -> HubState:
         )
 
 
-def _read_title(api: HfApi, repo: HubRepo, commit: str) -> str:
-    """Return the first line of a commit."""
+def _read_commit(api: HfApi, repo: HubRepo, commit: str) -> GitCommitInfo:
+    """Read what is said of a commit."""
     ask = partial(api.list_repo_commits, repo.repo_id, repo_type=repo.repo_type, revision=commit)
-    return str(retry(ask, f"{repo}: last commit")[0].title)
+    return retry(ask, f"{repo}: last commit")[0]
+
+
+def _read_account(api: HfApi) -> str | None:
+    """Read whose access token is used, which the Hub answers seldom and the client remembers; None without a token."""
+    if get_token() is None:
+        return None
+    return str(retry(lambda: api.whoami(cache=True), "the access token")["name"])
 
 
 def list_digests(api: HfApi, repo: HubRepo, revision: str) -> dict[str, str]:

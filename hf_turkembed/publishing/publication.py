@@ -21,6 +21,9 @@ from hf_turkembed.scores import ScoreReport
 
 logger = logging.getLogger(__name__)
 
+# One for all repos of a release: it remembers who asks, of which the Hub lets itself be asked only seldom.
+_API = HfApi()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -155,7 +158,7 @@ def prepare_folder(
     state, difference = None, None
     if isinstance(target, Path):
         difference = compare_files(staged, files, read_outbox(target, repo.repo_id, repo.repo_type))
-    elif (state := _read_if_possible(repo) if dry_run else read_state(HfApi(), repo)) is not None:
+    elif (state := _read_if_possible(repo) if dry_run else read_state(_API, repo)) is not None:
         difference = compare_files(staged, files, state.digests)
         hub.check_settings(repo, state, target, difference)
     return Prepared(
@@ -183,7 +186,7 @@ def write_prepared(prepared: Prepared) -> Published:
         if prepared.difference:
             write_to_outbox(prepared.staged, target, repo.repo_id, repo.repo_type)
     else:
-        state = prepared.state or read_state(HfApi(), repo)
+        state = prepared.state or read_state(_API, repo)
         location = hub.push_folder(prepared.staged, prepared.files, repo, state, target, subject=prepared.subject)
     return _describe(prepared, location, dry_run=False)
 
@@ -219,7 +222,7 @@ def _verb(published: Published) -> str:
 def _read_if_possible(repo: HubRepo) -> HubState | None:
     """Read what stands on the Hub for a dry run, which goes on without it."""
     try:
-        return read_state(HfApi(), repo)
+        return read_state(_API, repo)
     except OSError as error:
         logger.warning("%s cannot be read, so what would change is not known: %s", repo, " ".join(str(error).split()))
         return None

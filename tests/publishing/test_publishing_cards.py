@@ -14,8 +14,10 @@ from markdown_it import MarkdownIt
 from score_samples import REPORT, make_benchmark, make_comparison, make_score
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, Gemma3TextModel
+from typer.testing import CliRunner
 
 from hf_turkembed import record
+from hf_turkembed.cli import app
 from hf_turkembed.publishing import cards, render_card, stage_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
 from hf_turkembed.record import write_json
@@ -79,6 +81,15 @@ def test_a_published_repo_gives_its_own_card_again_wherever_it_stands(hub_run, r
     if name == "distill":
         write_json(tmp_path / "elsewhere" / name / "lineage.json", {"schema_version": 1, "records": []})
         assert render_card(tmp_path / "elsewhere" / name, **given) != card
+
+
+def test_the_command_prints_the_card_or_its_parts_as_json(hub_run):
+    options = ["card", str(hub_run / "distill"), "--repo-id", "example/student", "--license", "gemma"]
+    options += ["--language", "tr", "--language", "en"]
+    text = render(hub_run / "distill")
+    assert CliRunner().invoke(app, options).stdout == text
+    told = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+    assert told == {"repo_id": "example/student", "metadata": header(text), "text": text}
 
 
 def test_base_model_is_found_through_the_whole_chain(hub_run):

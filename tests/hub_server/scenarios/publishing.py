@@ -19,6 +19,7 @@ _ROUTES = [
     "/validate-yaml",
     "/refs$",
     "/commits/",
+    "/whoami-v2",
 ]
 _LARGE = {True: ["/xet-write-token/", "/cas/v1/xorbs/", "/cas/v1/shards"], False: ["/objects/batch", "/lfs/[^/]+$"]}
 
@@ -106,6 +107,31 @@ def what_somebody_else_wrote_is_overwritten_only_by_who_names_it(hub: Client) ->
     assert remote(hub, name) == digests(folder)
     theirs = hub.add(name, "config.json", token="hf_colleague").oid
     publish(name, folder, onto=theirs)
+    assert remote(hub, name) == digests(folder)
+
+
+def what_a_colleague_published_with_this_package_is_not_ours(hub: Client) -> None:
+    name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
+    publish(name, folder)
+    theirs, repo = write_version(hub.folder / "theirs", 2), HubRepo(repo_id=name, repo_type="model")
+    state = read_state(HfApi(), repo)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", "hf_colleague")
+        with pytest.raises(ValueError, match=r"by writer \('Publish it with hf_turkembed'\)"):
+            publish(name, theirs)
+        publish(name, theirs, onto=state.head)
+    head, before = hub.api.model_info(name).sha, remote(hub, name)
+    with pytest.raises(ValueError, match=f"prepared on {state.head}, and the head is now {head}"):
+        push_folder(folder, plan_files(folder), repo, state, HubSettings(onto=None), subject="it")
+    # As is done after that message.
+    with pytest.raises(ValueError, match=f"commit {head} by colleague .*`--onto {head}`"):
+        publish(name, folder)
+    assert remote(hub, name) == before == digests(theirs)
+    # Without a token nobody is anybody; what would change is said all the same.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_TOKEN")
+        assert read_state(HfApi(), repo).account is None
+    publish(name, folder, onto=head)
     assert remote(hub, name) == digests(folder)
 
 
