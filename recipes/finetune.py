@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from hf_turkembed import corpus
 from hf_turkembed import step as steps
 from hf_turkembed.finetuning import (
     ADAPTER_FOLDER,
@@ -19,7 +20,6 @@ from hf_turkembed.finetuning import (
     merge_adapter,
     mine_negatives,
     remove_checkpoints,
-    set_shared_texts_apart,
 )
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
@@ -145,7 +145,7 @@ def read_tasks(
             key: read_labelled(recipe, step.identity, f"{role}.held_out.{key}.data", suite.data, suite.kind)
             for key, suite in task.held_out.items()
         }
-        rows, found = set_shared_texts_apart(train, held_out, remove=task.shared_texts == "remove")
+        rows, found = corpus.set_shared_texts_apart(train, held_out, remove=task.shared_texts == "remove")
         tasks[name] = Task(rows=rows, loss=task.loss, mini_batch_size=task.mini_batch_size)
         shared[name] = {key: asdict(value) for key, value in found.items()}
     return tasks, shared

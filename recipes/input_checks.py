@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
 from hf_turkembed.modeling.repository import check_encoder
-from hf_turkembed.recipe import DatasetConfig, FinetuneConfig, Recipe, ScoreConfig, StageConfig, SuiteConfig
+from hf_turkembed.recipe import (
+    DatasetConfig,
+    FinetuneConfig,
+    Recipe,
+    ScoreConfig,
+    StageConfig,
+    SuiteConfig,
+    TaskConfig,
+)
 from hf_turkembed.record import Identity, Input
 from hf_turkembed.step import only_stage
 from inputs import read_classified, read_labelled, text_sources
@@ -46,12 +55,20 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
     """Check the base model and the rows of every stage.
 
     Raises:
-        ValueError: If the widths of a stage do not begin with the model's, a row is not as expected, or there are not
-            enough for a batch.
+        ValueError: If the widths of a stage do not begin with the model's, or with those of another stage of the same
+            model; a row is not as expected, or there are not enough for a batch.
         FileNotFoundError: If the model lacks a file.
     """
+    first: dict[str, str] = {}
     for name, stage in config.stages.items():
         base = find_base(recipe, config, name)
+        # Of a base on the Hub the width is known once the first stage has it.
+        other = first.setdefault(base, name)
+        if (found := stage.matryoshka_dims[0]) != (width := config.stages[other].matryoshka_dims[0]):
+            raise ValueError(
+                f"stage `{name}`: `matryoshka_dims` begins with {found}, but that of `{other}` with {width}; both are "
+                f"of {base}, whose width comes first."
+            )
         if is_there(recipe, base):
             width = check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
             if stage.matryoshka_dims[0] != width:
@@ -62,14 +79,30 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
         for task in stage.tasks.values():
             check_suites(recipe, task.held_out, identity)
             if is_there(recipe, task.train.source):
-                table = read_labelled(recipe, identity, "", task.train, task.kind)
                 corpus.check_training_rows(
-                    table,
+                    read_rows_to_train(recipe, task, identity),
                     stage.batch_size,
                     str(recipes.local_path(recipe, task.train.source)),
                     column=task.train.columns[-1],
                     highest_score=task.train.highest_score,
                 )
+
+
+def read_rows_to_train(recipe: Recipe, task: TaskConfig, identity: Identity) -> dict[str, list[Any]]:
+    """Read the rows of a task, without those that share a text with held-out data that stands there already.
+
+    Raises:
+        ValueError: If a row is not as expected, or none would be left.
+    """
+    table = read_labelled(recipe, identity, "", task.train, task.kind)
+    if task.shared_texts == "keep":
+        return table
+    held_out = {
+        name: read_labelled(recipe, identity, "", suite.data, suite.kind)
+        for name, suite in task.held_out.items()
+        if is_there(recipe, suite.data.source)
+    }
+    return corpus.set_shared_texts_apart(table, held_out, remove=True)[0]
 
 
 def find_base(recipe: Recipe, config: FinetuneConfig, stage: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
 from hf_turkembed.recipe import FinetuneConfig, Recipe, TaskConfig
 from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_chain, read_provenance
@@ -81,14 +82,11 @@ def _read_rows(recipe: Recipe, identity: Identity, role: str, task: TaskConfig) 
     """Read the texts of the rows that a task trained on, without those that were set apart."""
     table: dict[str, list[Any]] = read_labelled(recipe, identity, f"{role}.train", task.train, task.kind)
     if task.shared_texts == "remove":
-        # It brings in the trainer, which scoring has no other use for.
-        from hf_turkembed.finetuning import set_shared_texts_apart
-
         held_out = {
             name: read_labelled(recipe, identity, f"{role}.held_out.{name}.data", suite.data, suite.kind)
             for name, suite in task.held_out.items()
         }
-        table, _ = set_shared_texts_apart(table, held_out, remove=True)
+        table, _ = corpus.set_shared_texts_apart(table, held_out, remove=True)
     return list(zip(*(column for column in table.values() if isinstance(column[0], str)), strict=True))
 
 

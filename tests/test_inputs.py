@@ -89,6 +89,41 @@ def test_widths_that_are_not_falling_stop_before_any_stage(recipe):
         check_local_data(recipe("finetune.stages.sts.matryoshka_dims=[8, 16]"), ("finetune",))
 
 
+def test_stages_of_one_base_begin_with_the_same_width_though_it_is_not_at_hand(recipe):
+    stage = {"matryoshka_dims": [16, 8], "batch_size": 2, "training": {}}
+    train = {"source": f"org/nli@{'0' * 40}", "columns": ["a", "b", "c"]}
+    task = {"train": train, "loss": "multiple_negatives_ranking"}
+    stages = {"nli": {**stage, "tasks": {"nli": task}}, "more": {**stage, "tasks": {"nli": task}}}
+    options = ["finetune.base_model=org/base", f"finetune.stages={json.dumps(stages)}"]
+    check_local_data(recipe(*options), ("finetune",))
+    with pytest.raises(ValueError, match=r"stage `more`: `matryoshka_dims` begins with 8, but that of `nli` with 16"):
+        check_local_data(recipe(*options, "finetune.stages.more.matryoshka_dims=[8]"), ("finetune",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, None),
+        ({"second": ["c", "c", "d"]}, r"/pairs\.jsonl gave 2 different texts as \w+, and no batch of 3 rows"),
+        ({"shared_texts": "remove"}, r"/pairs\.jsonl gave 2 rows, fewer than a batch of 3"),
+    ],
+)
+def test_rows_that_make_no_batch_stop_before_any_stage(recipe, tmp_path, changes, message):
+    pairs = zip(("a", "b", "e"), changes.pop("second", ["c", "d", "f"]), strict=True)
+    lines = [json.dumps({"left": left, "right": right}) for left, right in pairs]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    (tmp_path / "own.jsonl").write_text(lines[1])
+    data = {"columns": ["left", "right"], "source": "{data_root}/pairs.jsonl"}
+    own = {"kind": "bitext", "data": {**data, "source": "{data_root}/own.jsonl"}}
+    task = {"train": data, "loss": "multiple_negatives_ranking", "held_out": {"own": own}, **changes}
+    options = [f"finetune.stages.sts.tasks={json.dumps({'pairs': task})}", "finetune.stages.sts.batch_size=3"]
+    if message is None:
+        check_local_data(recipe(*options), ("finetune",))
+    else:
+        with pytest.raises(ValueError, match=message):
+            check_local_data(recipe(*options), ("finetune",))
+
+
 def test_a_base_without_a_tokenizer_stops_before_any_stage(recipe, tmp_path):
     (tmp_path / "bare").mkdir()
     for name in ("config.json", "modules.json"):

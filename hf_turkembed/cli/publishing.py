@@ -143,7 +143,8 @@ def card(
         base_model=base_model,
     )
     if as_json:
-        print_json({"repo_id": repo_id, "metadata": RepoCard(text).data.to_dict(), "text": text})
+        metadata = RepoCard(text).data.to_dict()  # type: ignore[no-untyped-call]
+        print_json({"repo_id": repo_id, "metadata": metadata, "text": text})
     else:
         typer.echo(text, nl=False)
 

@@ -25,6 +25,7 @@ from hf_turkembed.corpus.shards import (
     read_shards,
     write_texts,
 )
+from hf_turkembed.corpus.shared_texts import SharedTexts, set_shared_texts_apart
 from hf_turkembed.corpus.texts import (
     TextColumn,
     TextRow,
@@ -43,6 +44,7 @@ __all__ = [
     "HubDataset",
     "Leakage",
     "Shard",
+    "SharedTexts",
     "TextColumn",
     "TextRow",
     "TextSource",
@@ -68,6 +70,7 @@ __all__ = [
     "read_texts",
     "read_triplets",
     "sample_rows",
+    "set_shared_texts_apart",
     "strip_text",
     "write_texts",
 ]

@@ -182,11 +182,19 @@ def check_training_rows(
         highest_score: What its scores were divided by.
 
     Raises:
-        ValueError: If it has fewer rows than a batch, or all its scores are the same.
+        ValueError: If it has fewer rows than a batch, or, where a batch must hold no text twice, fewer texts; or all
+            its scores are the same.
     """
     rows = len(next(iter(table.values())))
     if rows < batch_size:
         raise ValueError(f"{name} gave {rows:,} rows, fewer than a batch of {batch_size:,}; lower `batch_size`.")
+    if "score" not in table:
+        for key, texts in table.items():
+            if (different := len(set(texts))) < batch_size:
+                raise ValueError(
+                    f"{name} gave {different:,} different texts as {key}, and no batch of {batch_size:,} rows without "
+                    "a text twice can be made of them; lower `batch_size`."
+                )
     check_grades(table, name, column=column, highest_score=highest_score)
 
 

@@ -3,7 +3,6 @@
 from hf_turkembed.finetuning.adapters import ADAPTER_FOLDER, add_adapter, merge_adapter
 from hf_turkembed.finetuning.hard_negatives import HardNegatives, mine_negatives
 from hf_turkembed.finetuning.losses import Loss, Task, make_loss
-from hf_turkembed.finetuning.shared_texts import SharedTexts, set_shared_texts_apart
 from hf_turkembed.finetuning.training import (
     FinetuneReport,
     discard_unfinished,
@@ -17,7 +16,6 @@ __all__ = [
     "FinetuneReport",
     "HardNegatives",
     "Loss",
-    "SharedTexts",
     "Task",
     "add_adapter",
     "discard_unfinished",
@@ -27,5 +25,4 @@ __all__ = [
     "merge_adapter",
     "mine_negatives",
     "remove_checkpoints",
-    "set_shared_texts_apart",
 ]

@@ -1,5 +1,6 @@
 """What similarity of spelling alone scores: a floor that a sentence encoder should stand above."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,14 +10,15 @@ from hf_turkembed.scoring.resampling import PEARSON, SPEARMAN, Sample, measure_s
 from hf_turkembed.scoring.suites import KINDS, Suite
 
 FLOOR = "character TF-IDF"
-_METHOD = "cosine of TF-IDF over 3 and 4 characters within words"
+_METHOD = "cosine of TF-IDF over 3 and 4 letters within words"
+_PUNCTUATION = re.compile(r"[^\w\s]")
 
 
 def score_lexical_floor(suites: Sequence[Suite], truncate_dims: Sequence[int]) -> list[tuple[Score, Sample]]:
-    """Score the cosine of TF-IDF vectors, over 3 and 4 characters within words, on graded pairs.
+    """Score the cosine of TF-IDF vectors, over 3 and 4 letters or digits within words, on graded pairs.
 
-    The inverse document frequencies are those of the suite's own sentences. The vectors have no widths: the same score
-    stands at every width, so that models are compared with it at each.
+    A count of n weighs 1 + ln n, and is multiplied by 1 + ln(N / df), over the suite's own sentences. The vectors have
+    no widths: the same score stands at every width, so that models are compared with it at each.
 
     Args:
         suites: Held-out data; those of other kinds than `sts` are passed over.
@@ -32,7 +34,9 @@ def score_lexical_floor(suites: Sequence[Suite], truncate_dims: Sequence[int]) -
         if suite.kind != "sts":
             continue
         first, second = (list(suite.table[column]) for column in KINDS["sts"].text_columns)
-        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), preprocessor=_lower)
+        vectorizer = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(3, 4), preprocessor=_simplify, sublinear_tf=True, smooth_idf=False
+        )
         vectorizer.fit([*first, *second])
         left, right = vectorizer.transform(first), vectorizer.transform(second)
         # Rows are of unit norm, or zero where a text is shorter than three characters.
@@ -45,9 +49,9 @@ def score_lexical_floor(suites: Sequence[Suite], truncate_dims: Sequence[int]) -
     return found
 
 
-def _lower(text: str) -> str:
-    """Return small letters as in Turkish: ı for I, i for İ."""
-    return text.replace("İ", "i").replace("I", "ı").lower()
+def _simplify(text: str) -> str:
+    """Return small letters as in Turkish, ı for I and i for İ, without punctuation."""
+    return _PUNCTUATION.sub("", text.replace("İ", "i").replace("I", "ı").lower())
 
 
 def _describe(suite: Suite, metric: str, sample: Sample, dim: int, features: int) -> Score:

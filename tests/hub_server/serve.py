@@ -20,7 +20,15 @@ def main(folder: str, page_size: str) -> None:
     sys.stdout.write(f"{base_url}\n")
     sys.stdout.flush()
     # Faults need the transport of this implementation of HTTP, which would complain of each connection they break off.
-    config = uvicorn.Config(application, log_level="critical", http="h11", lifespan="off", ws="none")
+    config = uvicorn.Config(
+        application,
+        log_level="critical",
+        http="h11",
+        lifespan="off",
+        ws="none",
+        # Clients that were killed or struck leave requests that never end.
+        timeout_graceful_shutdown=2,
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

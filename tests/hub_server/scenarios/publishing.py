@@ -121,8 +121,9 @@ def what_a_colleague_published_with_this_package_is_not_ours(hub: Client) -> Non
             publish(name, theirs)
         publish(name, theirs, onto=state.head)
     head, before = hub.api.model_info(name).sha, remote(hub, name)
+    (folder / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=f"prepared on {state.head}, and the head is now {head}"):
-        push_folder(folder, plan_files(folder), repo, state, HubSettings(onto=None), subject="it")
+        push_folder(folder, plan_files(folder), repo, state, HubSettings(), subject="it")
     # As is done after that message.
     with pytest.raises(ValueError, match=f"commit {head} by colleague .*`--onto {head}`"):
         publish(name, folder)
@@ -234,8 +235,10 @@ def who_may_not_write_is_told_and_changes_nothing(hub: Client) -> None:
     (folder / "README.md").write_text("# Yeni\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", "hf_stranger")
-        with pytest.raises(OSError, match="403"):
+        with pytest.raises(ValueError, match="somebody else wrote last"):
             publish(name, folder)
+        with pytest.raises(OSError, match="403"):
+            publish(name, folder, onto=hub.api.model_info(name).sha)
         # A proposal is anybody's right.
         publish(name, folder, create_pr=True)
     assert remote(hub, name) == before and remote(hub, name, "refs/pr/1") == digests(folder)

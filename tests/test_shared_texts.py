@@ -2,7 +2,7 @@
 
 import pytest
 
-from hf_turkembed.finetuning import SharedTexts, set_shared_texts_apart
+from hf_turkembed.corpus import SharedTexts, set_shared_texts_apart
 
 TRAIN = {
     "sentence1": ["Kedi uyuyor.", "Köpek koşuyor.", "Hava soğuk.", "Kuş öttü."],
