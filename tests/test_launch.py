@@ -45,6 +45,16 @@ def write_inputs(folder, encoder):
     }
     sts = {"source": "{data_root}/sts.tsv", "columns": ["sentence1", "sentence2", "score"], "synthetic": True}
     nli = {"source": "{data_root}/nli.jsonl", "columns": ["anchor", "positive", "negative"], "synthetic": True}
+    ranking = {
+        "tasks": {"nli": {"train": nli, "loss": "multiple_negatives_ranking"}},
+        "matryoshka_dims": DIMS,
+        "batch_size": 8,
+        # Steps as large as the gradient, which shows what normalised ones would hide.
+        "training": {**training, "optim": "sgd", "learning_rate": 0.05},
+        "base_model": "{data_root}/encoder",
+    }
+    # Of four rows of a process three and one, of eight three, three and two.
+    cached = {**ranking, "tasks": {"nli": {**ranking["tasks"]["nli"], "mini_batch_size": 3}}}
     content = {
         "output_dir": "unused",
         "seed": 1,
@@ -75,19 +85,15 @@ def write_inputs(folder, encoder):
             "base_model": "{output_dir}/distill",
             "max_length": 64,
             "stages": {
-                "nli": {
-                    "tasks": {"nli": {"train": nli, "loss": "multiple_negatives_ranking"}},
-                    "matryoshka_dims": DIMS,
-                    "batch_size": 8,
-                    # Steps as large as the gradient, which shows what normalised ones would hide.
-                    "training": {**training, "optim": "sgd", "learning_rate": 0.05},
-                },
+                "nli": ranking,
                 "sts": {
                     "tasks": {"sts": {"train": sts, "loss": "cosent"}},
                     "matryoshka_dims": DIMS,
                     "batch_size": 8,
                     "training": training,
                 },
+                "cached": cached,
+                "adapter": {**ranking, "lora": {"rank": 4, "alpha": 64}},
             },
         },
         "score": {
@@ -98,6 +104,11 @@ def write_inputs(folder, encoder):
         },
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def distance(left, right):
+    """The Euclidean distance of two models, over all their weights."""
+    return sum(float((left[name] - right[name]).square().sum()) for name in left) ** 0.5
 
 
 def launch(step, topology, folder, *overrides):
@@ -141,8 +152,7 @@ def test_two_processes_distil_the_same_student_as_one(runs):
     one, two = (load_file(folder / "distill" / "model.safetensors") for folder in runs)
     start = load_file(runs[0].parent / "encoder" / "model.safetensors")
     assert one.keys() == two.keys() == start.keys()
-    moved = sum(float((one[name] - start[name]).square().sum()) for name in one) ** 0.5
-    apart = sum(float((one[name] - two[name]).square().sum()) for name in one) ** 0.5
+    moved, apart = distance(one, start), distance(one, two)
     # Of single numbers whose gradient is next to nothing, Adam makes steps as large as of any other.
     assert moved > 0.1 and apart < 0.01 * moved
     losses = [record.read_provenance(folder / "distill").observed.counts["final_loss"] for folder in runs]
@@ -165,26 +175,31 @@ def test_two_processes_measure_the_same_scores_as_one(runs):
 
 def test_each_stage_of_fine_tuning_changes_the_model(runs):
     for folder in runs:
+        base = runs[0].parent / "encoder"
         stages = [
-            load_file(folder / name / "model.safetensors") for name in ("distill", "finetune-nli", "finetune-sts")
+            load_file(path / "model.safetensors") for path in (base, folder / "finetune-nli", folder / "finetune-sts")
         ]
         for before, after in pairwise(stages):
             assert max((before[name] - after[name]).abs().max() for name in before) > 1e-6
 
 
-def test_two_processes_rank_among_the_same_negatives_as_one(runs):
-    """The batches of both are one process's, split; what is left are the students they begin with."""
-    moves = []
-    for folder in runs:
-        before, after = (load_file(folder / name / "model.safetensors") for name in ("distill", "finetune-nli"))
-        moves.append({name: after[name] - before[name] for name in before})
-    moved = sum(float(value.square().sum()) for value in moves[0].values()) ** 0.5
-    apart = sum(float((moves[0][name] - moves[1][name]).square().sum()) for name in moves[0]) ** 0.5
-    assert moved > 0.01 and apart < 0.02 * moved
-    counts = [record.read_provenance(folder / "finetune-nli").observed.counts for folder in runs]
+@pytest.mark.parametrize("stage", ["nli", "cached", "adapter"])
+def test_two_processes_rank_among_the_same_negatives_as_one(runs, stage):
+    start = load_file(runs[0].parent / "encoder" / "model.safetensors")
+    one, two = (load_file(folder / f"finetune-{stage}" / "model.safetensors") for folder in runs)
+    assert one.keys() == two.keys() == start.keys()
+    moved, apart = distance(one, start), distance(one, two)
+    assert moved > 0.01 and apart < 1e-4 * moved, (moved, apart)
+    counts = [record.read_provenance(folder / f"finetune-{stage}").observed.counts for folder in runs]
     assert [found["local_batch_size"] for found in counts] == [8, 4]
     assert counts[0]["steps"] == counts[1]["steps"] > 2
-    assert counts[0]["final_loss"] == pytest.approx(counts[1]["final_loss"], rel=1e-2)
+    assert counts[0]["final_loss"] == pytest.approx(counts[1]["final_loss"], rel=1e-4)
+
+
+def test_ranking_in_parts_is_ranking_at_once(runs):
+    plain, cached = (load_file(runs[0] / f"finetune-{name}" / "model.safetensors") for name in ("nli", "cached"))
+    start = load_file(runs[0].parent / "encoder" / "model.safetensors")
+    assert distance(plain, cached) < 1e-3 * distance(plain, start)
 
 
 def test_a_step_that_is_done_is_skipped_and_says_so(runs, caplog):
