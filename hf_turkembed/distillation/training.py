@@ -120,33 +120,12 @@ def distill(
             f"a batch has {smallest} rows for {accelerator.num_processes} processes; raise `batch_size` or add rows."
         )
     rates = [_rate(step, len(batches), schedule) for step in range(len(batches))]
-    backbone: Any = student[0]
-    table = EmbeddingTable(
-        backbone.model.get_input_embeddings(),
-        [schedule.embedding_learning_rate * rate for rate in rates],
-        schedule.weight_decay,
-    )
-    others = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
-    model, optimizer = accelerator.prepare(Student(student, objective.names), optimizer)
-    run = Run(
-        model=model,
-        table=table,
-        optimizer=optimizer,
-        others=others,
-        rows=rows,
-        accelerator=accelerator,
-        schedule=schedule,
-        objective=objective,
-        pad=student.tokenizer.pad_token_id or 0,
-        new_rows=_flags(new_rows, table.weight),
-        new_rows_steps=round(schedule.new_rows_ratio * len(batches)),
-    )
+    run = _start_run(student, accelerator, rows, rates, schedule, objective, new_rows)
     encoder = BatchedEncoder(student, max_length=max_length, batch_tokens=schedule.batch_tokens, extend_window=True)
-    progress = load_checkpoint(accelerator, table, folder)
+    progress = load_checkpoint(accelerator, run.table, folder)
     held_out = HeldOut(encoder=encoder, vectors=vectors, sts=sts, sts_dims=tuple(sts_dims))
     progress = _go_through(run, batches, rates, progress, folder, held_out, price_per_hour)
-    table.release()
+    run.table.release()
     return DistillReport(
         rows=len(rows),
         epochs=schedule.epochs,
@@ -158,6 +137,40 @@ def distill(
         matryoshka_dims=objective.matryoshka_dims,
         evaluations=tuple(progress.evaluations),
         best_step=_best_step(progress.evaluations),
+    )
+
+
+def _start_run(
+    student: "SentenceTransformer",
+    accelerator: Accelerator,
+    rows: TrainingRows,
+    rates: Sequence[float],
+    schedule: Schedule,
+    objective: Objective,
+    new_rows: Sequence[int],
+) -> Run:
+    """Give the table an optimizer of its own, the rest another, and both to the process group."""
+    backbone: Any = student[0]
+    table = EmbeddingTable(
+        backbone.model.get_input_embeddings(),
+        [schedule.embedding_learning_rate * rate for rate in rates],
+        schedule.weight_decay,
+    )
+    others = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    model, optimizer = accelerator.prepare(Student(student, objective.names), optimizer)
+    return Run(
+        model=model,
+        table=table,
+        optimizer=optimizer,
+        others=others,
+        rows=rows,
+        accelerator=accelerator,
+        schedule=schedule,
+        objective=objective,
+        pad=student.tokenizer.pad_token_id or 0,
+        new_rows=_flags(new_rows, table.weight),
+        new_rows_steps=round(schedule.new_rows_ratio * len(rates)),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_turkembed.tokenizer.budget import NO_PREFERENCES, Marginals, Preferences, choose_tokens
+from hf_turkembed.tokenizer.budget import NO_PREFERENCES, Choice, Marginals, Preferences, choose_tokens
 from hf_turkembed.tokenizer.building import build_tokenizer, write_tokenizer
 from hf_turkembed.tokenizer.checking import check_tokenizer
 from hf_turkembed.tokenizer.counting import (
@@ -145,21 +145,8 @@ def adapt_tokenizer(
     with _timed("measure", seconds):
         before = measure_fertility(vocabulary.tokenizer, heldout)
         fertility = compare_fertility(before, measure_fertility(tokenizer, heldout))
-    kept = len(set(choice.pieces).intersection(vocabulary.pieces))
-    source_size = vocabulary.tokenizer.get_vocab_size()
-    return AdaptationReport(
-        source_size=source_size,
-        final_size=len(choice.pieces),
-        kept=kept,
-        new=len(choice.pieces) - kept,
-        dropped=source_size - kept,
-        unreachable_in_source=choice.unreachable,
-        corpus={language: _share(corpus[language], weights.get(language, 0.0)) for language in corpus},
-        distinct_words=len(statistics.table.words),
-        fertility=fertility,
-        marginals=choice.marginals,
-        seconds=seconds,
-    )
+    shares = {language: _share(corpus[language], weights.get(language, 0.0)) for language in corpus}
+    return _report(vocabulary, choice, shares, statistics, fertility, seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +184,32 @@ def _check_request(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"`output` {output} is not an empty folder; give one that is absent or empty.")
     return _share_out(corpus, resolve_language_weights(corpus, language_weights))
+
+
+def _report(
+    vocabulary: SourceVocabulary,
+    choice: Choice,
+    shares: Mapping[str, CorpusShare],
+    statistics: _Statistics,
+    fertility: tuple[FertilityChange, ...],
+    seconds: dict[str, float],
+) -> AdaptationReport:
+    """Put together what was done."""
+    kept = len(set(choice.pieces).intersection(vocabulary.pieces))
+    source_size = vocabulary.tokenizer.get_vocab_size()
+    return AdaptationReport(
+        source_size=source_size,
+        final_size=len(choice.pieces),
+        kept=kept,
+        new=len(choice.pieces) - kept,
+        dropped=source_size - kept,
+        unreachable_in_source=choice.unreachable,
+        corpus=shares,
+        distinct_words=len(statistics.table.words),
+        fertility=fertility,
+        marginals=choice.marginals,
+        seconds=seconds,
+    )
 
 
 def _share_out(corpus: Mapping[str, WordCounts], weights: Mapping[str, float]) -> dict[str, float]:
