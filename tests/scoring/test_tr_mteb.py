@@ -210,6 +210,8 @@ def test_datasets_out_of_reach_or_with_other_columns_are_missing_by_name_and_the
     assert missing.keys() == expected.keys()
     for name, reason in expected.items():
         assert reason in missing[name] and str(data) not in missing[name], missing[name]
+    # Which version it was that could not be scored.
+    assert [score.suite for score in report.scores if score.dataset.digest is None] == ["SquadTRRetrieval"]
     means = {mean.over: mean for mean in report.means}
     assert (means["tasks"].count, means["tasks"].total) == (2, 26)
     assert (means["categories"].count, means["categories"].total) == (2, 26)
@@ -235,6 +237,7 @@ def test_tasks_that_fail_while_they_are_evaluated_are_missing_and_tried_again(ru
     assert list(missing) == ["TurkishOffensiveLanguageClassification", "MnliTr", "STSbTR"]
     assert missing["TurkishOffensiveLanguageClassification"].startswith("ValueError: 24 of 24 texts are none")
     assert "multiple classes" in missing["MnliTr"] and "'str'" in missing["STSbTR"]
+    assert all(score.dataset.digest for score in first.scores)
     assert first.means[0].count == 2 and "3 tasks of `student` are missing" in caplog.messages[-1]
     # Not even of the split that was scored: readers of the folder would take it for the whole task.
     folder = tmp_path / "tr_mteb/results/local__student" / ("ab" * 32)

@@ -87,12 +87,15 @@ def score_tasks(
     built = build_tasks(tasks)
     for number, task in enumerate(built, start=1):
         result, missing = _finished_result(cache, task, wrapped.mteb_model_meta), None
+        revision = None if result is None else result.dataset_revision
         if result is None:
             logger.info("%s: %s, %d of %d: %s", BENCHMARK, model.role, number, len(built), task.metadata.name)
             missing = _load_dataset(task, datasets)
+            revision = _located_revision(task)
         if result is None and missing is None:
             result, missing = _run_task(wrapped, task, cache, batch_size)
-        score = _make_score(model, encoder, wrapped, task, result, missing)
+        dataset = _describe_dataset(task, revision)
+        score = _make_score(model, encoder, wrapped, task, dataset, result, missing)
         found = f"missing: {score.missing}" if score.value is None else f"{score.value:.4f} {score.metric}"
         logger.info("%s: %s, %d of %d: %s %s", BENCHMARK, model.role, number, len(built), score.suite, found)
         scores.append(score)
@@ -237,6 +240,7 @@ def _make_score(
     encoder: "SentenceTransformer",
     wrapped: CheckedEncoder,
     task: AbsTask,
+    dataset: ScoreDataset,
     result: TaskResult | None,
     missing: str | None,
 ) -> Score:
@@ -247,7 +251,7 @@ def _make_score(
         model_digest=model.digest,
         suite=task.metadata.name,
         task=task.metadata.type,
-        dataset=_describe_dataset(task, result),
+        dataset=dataset,
         metric=task.metadata.main_score,
         value=None if result is None else float(result.get_score()),
         truncate_dim=width,
@@ -261,14 +265,19 @@ def _make_score(
     )
 
 
-def _describe_dataset(task: AbsTask, result: TaskResult | None) -> ScoreDataset:
-    """Name the dataset behind a result, with the commit or the digest that was scored."""
-    version_ = None if result is None else result.dataset_revision
-    is_digest = version_ is not None and len(version_) == 64
+def _located_revision(task: AbsTask) -> str | None:
+    """Return the commit or the digest that a task's dataset was found at, or None where it was not."""
+    revision: str = task.metadata.dataset["revision"]
+    return revision if len(revision) in (40, 64) else None
+
+
+def _describe_dataset(task: AbsTask, revision: str | None) -> ScoreDataset:
+    """Name the dataset of a task, with the commit or the digest that was scored, or that could not be."""
+    is_digest = revision is not None and len(revision) == 64
     return ScoreDataset(
         name=type(task).metadata.dataset["path"],
-        revision=None if is_digest else version_,
-        digest=version_ if is_digest else None,
+        revision=None if is_digest else revision,
+        digest=revision if is_digest else None,
         config=task.hf_subsets[0] if task.metadata.is_multilingual else None,
         split=" + ".join(task.eval_splits),
     )
