@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
@@ -11,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from hf_turkembed.corpus import TextRow, plan_shards
 from hf_turkembed.distillation import BatchedEncoder, embed_corpus
+from hf_turkembed.recipe import is_local, load_recipe
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "recipes/benchmarks").glob("*.py"))
 
@@ -116,6 +118,25 @@ def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     names = [line.split("|")[1].strip() for line in text.splitlines() if line[:2] == "| " and "cosine" not in line]
     trainer = "SentenceTransformerTrainer"
     assert names[-3:] == ["hf_turkembed", trainer, f"{trainer}, texts grouped by length"]
+
+
+def test_an_ablation_names_folders_wherever_it_writes(monkeypatch, tmp_path):
+    from ablations import distillation
+
+    planned = []
+    monkeypatch.setattr(distillation, "step", lambda name, arguments, changes: planned.append((name, changes)))
+    observed = {"observed": {"counts": {"evaluations": [{}]}, "seconds": 1}}
+    monkeypatch.setattr(distillation, "read_json", lambda path: observed)
+    path = ROOT / "recipes/magibu/real_small.yaml"
+    arguments = SimpleNamespace(recipe=path, overrides=["output_dir=out", f"data_root={tmp_path}"])
+    for variant in distillation.VARIANTS:
+        distillation.run(load_recipe(path, arguments.overrides), arguments, variant, 0)
+    inputs = {"clone": "tokenizer", "distill": "student"}
+    for name, changes in planned:
+        recipe = load_recipe(path, [*arguments.overrides, *changes])
+        if name in inputs:
+            assert is_local(getattr(getattr(recipe, name), inputs[name]))
+    assert len(planned) > 2 * len(distillation.VARIANTS)
 
 
 @pytest.mark.slow

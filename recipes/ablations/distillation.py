@@ -76,7 +76,8 @@ def main() -> None:
 
 def run(recipe: Recipe, arguments: argparse.Namespace, variant: Variant, seed: int) -> dict[str, Any]:
     """Distil once; return what the last evaluation found, and the seconds."""
-    base = Path(recipe.output_dir)
+    # A name without a root would be taken for one of the Hub.
+    base = Path(recipe.output_dir).resolve()
     own = base / "distillation" / variant.name.replace(" ", "-").replace(",", "")
     shared = base / "distillation" / "as-the-recipe"
     tokenizer = own / "tokenizer" if variant.tokenizer else base / "tokenizer"

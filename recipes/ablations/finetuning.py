@@ -60,7 +60,8 @@ def main() -> None:
     if any(change.startswith("finetune.stages") for change in arguments.overrides):
         parser.error("the stages are the variants' own, and are changed in the recipe alone")
     recipe = load_recipe(arguments.recipe, arguments.overrides)
-    data = Path(recipe.output_dir, "data")
+    # A name without a root would be taken for one of the Hub.
+    data = Path(recipe.output_dir, "data").resolve()
     write_data(recipe, data)
     stages = {
         **yaml.safe_load(arguments.recipe.read_text(encoding="utf-8"))["finetune"]["stages"],
@@ -176,7 +177,7 @@ def run(
     recipe: Recipe, arguments: argparse.Namespace, variant: Variant, stages: Mapping[str, Stage], seed: int
 ) -> Path:
     """Run the one stage of a variant, unless it is done; return the model's folder."""
-    below = Path(recipe.output_dir, "finetuning", f"seed-{seed}")
+    below = Path(recipe.output_dir, "finetuning", f"seed-{seed}").resolve()
     output = below / folder_name(variant.name)
     stage = yaml.safe_dump({"stage": variant.stage(stages)}, default_flow_style=True, allow_unicode=True, width=10**6)
     changes = [

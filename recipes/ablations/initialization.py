@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe, arguments.overrides)
-    output = Path(recipe.output_dir, "initialization")
+    # A name without a root would be taken for one of the Hub.
+    output = Path(recipe.output_dir, "initialization").resolve()
     teacher = local_path(recipe, section_of(recipe, "clone").teacher)
     tokenizer = local_path(recipe, section_of(recipe, "clone").tokenizer)
     clones = {name: output / name / "clone" for name in get_args(Initialization)}
