@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import Shard, is_parallel, list_shards, plan_shards, read_shards, sample_rows
-from hf_turkembed.distillation import BatchedEncoder, check_vectors, count_rows, embed_corpus, remove_checksums
+from hf_turkembed.distillation import (
+    BatchedEncoder,
+    check_vectors,
+    compile_network,
+    count_rows,
+    embed_corpus,
+    remove_checksums,
+)
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.record import Identity
 from hf_turkembed.step import finish_step, open_step
@@ -29,8 +36,11 @@ def main() -> None:
             config = recipe.embed
             folder = fetch(recipe, step.identity, "teacher", config.teacher)
             shards, parallel = read_corpus(recipe, step.identity)
+            model = load_encoder(folder, config.precision, accelerator.device, config.attention)
+            if config.compile:
+                compile_network(model)
             teacher = BatchedEncoder(
-                load_encoder(folder, config.precision, accelerator.device, config.attention),
+                model,
                 max_length=config.max_length,
                 batch_tokens=config.batch_tokens,
                 prompt=config.prompt,

@@ -1,6 +1,6 @@
 """Offline distillation: teacher vectors written once, and a student trained towards them."""
 
-from hf_turkembed.distillation.batched_encoder import BatchedEncoder
+from hf_turkembed.distillation.batched_encoder import BatchedEncoder, compile_network
 from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
 from hf_turkembed.distillation.checkpoints import Evaluation, load_best, remove_checkpoints
 from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
@@ -18,6 +18,7 @@ __all__ = [
     "Objective",
     "Schedule",
     "check_vectors",
+    "compile_network",
     "count_rows",
     "distill",
     "embed_corpus",

@@ -141,6 +141,17 @@ class BatchedEncoder:
         return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
 
 
+def compile_network(model: "SentenceTransformer") -> None:
+    """Compile a model's network for batches of any shape; the first batches then take as long as the compiler.
+
+    Args:
+        model: Changed in place. Its embeddings stay the same to rounding.
+    """
+    first: Any = model[0]
+    # sentence-transformers looks at the network's class, which a compiled module around it would hide.
+    first.model.forward = torch.compile(first.model.forward, dynamic=True)
+
+
 def run_modules(
     model: Iterable[Callable[..., Any]], features: dict[str, Any], names: Sequence[str]
 ) -> dict[str, Tensor]:

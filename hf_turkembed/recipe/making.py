@@ -96,6 +96,9 @@ class EmbedConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     # `flash_attention_2` leaves out padding altogether; it needs a GPU and its kernels.
     attention: Literal["sdpa", "flash_attention_2"] = "sdpa"
+    # Compiles the teacher's network first, once a process, which pays from some minutes of work on. After a crash the
+    # vectors are then the same to rounding, not to the byte: what is compiled depends on the batches that come first.
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Check that the texts come from one place, which decides on their splits."""

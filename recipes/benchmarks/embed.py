@@ -3,8 +3,9 @@
 python recipes/benchmarks/embed.py --model DIR --text FILE.txt [--texts 2000] [--batch-sizes 32 64 128 256]
 
 The other one sorts by characters and cuts into batches of so many texts; it runs at its default of 32 and at the sizes
-given. Printed are medians, the share of padding, and which part of this machine's own rate of matrix products is
-reached, measured at the shapes of the model. `--processes 2` then shows what a second process adds, one thread each.
+given. `--compile` adds ours with a compiled network, compiling aside. Printed are medians, the share of padding, and
+which part of this machine's own rate of matrix products is reached, measured at the shapes of the model.
+`--processes 2` then shows what a second process adds, one thread each.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
-from hf_turkembed.distillation import MOST_PADDING, BatchedEncoder, padding_share
+from hf_turkembed.distillation import MOST_PADDING, BatchedEncoder, compile_network, padding_share
 
 _SECONDS = 1.0
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=512, help="tokens that texts are cut to (default: 512)")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256], help="the other one's")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--compile", action="store_true", help="also ours with a compiled network")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--processes", type=int, default=1, help="also measure so many processes of one thread each")
     arguments = parser.parse_args()
@@ -44,6 +46,10 @@ def main() -> None:
     contenders: dict[str, Callable[[], object]] = {
         f"hf_turkembed, {arguments.batch_tokens:,} tokens a batch": lambda: encoder.embed(texts)
     }
+    if arguments.compile:
+        compiled = load(arguments.model, arguments.precision, arguments.batch_tokens, arguments.max_length)
+        compile_network(compiled.model)
+        contenders["hf_turkembed, compiled"] = lambda: compiled.embed(texts)
     for size in arguments.batch_sizes:
         name = f"SentenceTransformer.encode, {size} texts a batch"
         contenders[name] = partial(encode_plainly, encoder.model, texts, size)

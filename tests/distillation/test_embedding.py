@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 from stores import CORPUS, embed, encoder
 
 from hf_turkembed.corpus import TextRow, list_shards, plan_shards
-from hf_turkembed.distillation import check_vectors, embed_corpus, embedding
+from hf_turkembed.distillation import check_vectors, compile_network, embed_corpus, embedding
 from hf_turkembed.distillation.vectors import vectors_of
 
 
@@ -34,6 +35,20 @@ def test_embeddings_are_those_of_sentence_transformers(encoders, model_type, pro
     assert len(same) == len(texts) - 1
     np.testing.assert_allclose(found.vectors["embedding"][same], expected[same], atol=2e-6)
     assert found.tokens[0] == len(model.tokenizer((model.prompts[prompt] if prompt else "") + texts[0])["input_ids"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", ["gemma3_text", "gte", "bert"])
+def test_a_compiled_network_gives_the_same_embeddings_for_batches_of_any_shape(encoders, model_type):
+    plain, compiled = (encoder(encoders(model_type), batch_tokens=64) for _ in range(2))
+    compile_network(compiled.model)
+    texts = [text * times for times in (1, 2, 3) for text in TEXTS]
+    torch._dynamo.utils.counters.clear()
+    for part in (texts, texts[:1], texts[3:7]):
+        np.testing.assert_allclose(
+            compiled.embed(part).vectors["embedding"], plain.embed(part).vectors["embedding"], atol=1e-5
+        )
+    assert 0 < torch._dynamo.utils.counters["stats"]["unique_graphs"] < 8
 
 
 def test_what_the_heads_are_given_comes_from_the_same_pass(gemma, vectors):
