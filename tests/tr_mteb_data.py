@@ -14,6 +14,9 @@ MTEB_DATASETS = {
     "XNLI": "mteb/xnli",
     "XQuADRetrieval": "mteb/XQuADRetrieval",
 }
+# A task of each of three kinds.
+FEW = ("SnliTr", "STSbTR", "SciFactTR")
+ROWS = {row.name: row for row in TASKS}
 _SUBJECTS = ("Takım maçı", "Borsa günü", "Hükümet bütçeyi", "Doktor hastayı")
 _VERBS = ("kazandı", "kapattı", "onayladı", "iyileştirdi")
 

@@ -6,15 +6,11 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from datasets.exceptions import DatasetsError
-from httpx2 import HTTPError
 from mteb.models import SentenceTransformerEncoderWrapper
 
 # What mteb, scikit-learn and scipy raise on rows that are not as a task expects: labels of another kind, too few
 # classes, grades that are missing. Of the machine are MemoryError, OSError and, torch out of memory, RuntimeError.
 DATA_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-# While a dataset is loaded no model is at work: it can be out of reach, damaged, or a script, which is a RuntimeError.
-LOADING_ERRORS = (*DATA_ERRORS, OSError, HTTPError, DatasetsError, RuntimeError, EOFError)
 # A disk that is full, read-only or broken, no room for a file, no more memory or open files: so for every task.
 _OF_MACHINE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),

@@ -3,14 +3,13 @@
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mteb
-from datasets import Dataset
 from huggingface_hub import HfApi
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
@@ -24,26 +23,18 @@ from hf_turkembed.scoring.scoring import ScoredModel
 from hf_turkembed.scoring.suites import pooling_mode
 from hf_turkembed.scoring.tr_mteb.failures import (
     DATA_ERRORS,
-    LOADING_ERRORS,
     CheckedEncoder,
     describe_error,
     is_of_machine,
 )
 from hf_turkembed.scoring.tr_mteb.mteb_tasks import build_tasks
+from hf_turkembed.scoring.tr_mteb.task_data import check_data
 from hf_turkembed.scoring.tr_mteb.tasks import BENCHMARK
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 logger = logging.getLogger(__name__)
-
-_COLUMNS = {
-    "BitextMining": ("sentence1", "sentence2"),
-    "Classification": ("text", "label"),
-    "Clustering": ("sentences", "labels"),
-    "PairClassification": ("sent1", "sent2", "labels"),
-    "STS": ("sentence1", "sentence2", "score"),
-}
 
 
 def score_tasks(
@@ -86,12 +77,15 @@ def score_tasks(
     scores = []
     built = build_tasks(tasks)
     for number, task in enumerate(built, start=1):
-        result, missing = _finished_result(cache, task, wrapped.mteb_model_meta), None
-        revision = None if result is None else result.dataset_revision
-        if result is None:
-            logger.info("%s: %s, %d of %d: %s", BENCHMARK, model.role, number, len(built), task.metadata.name)
-            missing = _load_dataset(task, datasets)
+        with TemporaryDirectory() as links:
+            missing = _locate_dataset(task, datasets, Path(links))
             revision = _located_revision(task)
+            result = _finished_result(cache, task, wrapped.mteb_model_meta, revision)
+            if result is not None:
+                revision, missing = result.dataset_revision, None
+            elif missing is None:
+                logger.info("%s: %s, %d of %d: %s", BENCHMARK, model.role, number, len(built), task.metadata.name)
+                missing = _load_dataset(task)
         if result is None and missing is None:
             result, missing = _run_task(wrapped, task, cache, batch_size)
         dataset = _describe_dataset(task, revision)
@@ -109,40 +103,42 @@ def _describe(meta: ModelMeta, model: ScoredModel, name: str, prompts: bool) -> 
     return meta.model_copy(update={"name": name, "revision": model.digest, "experiment_kwargs": settings or None})
 
 
-def _finished_result(cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta) -> TaskResult | None:
-    """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or damaged."""
+def _finished_result(
+    cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta, revision: str | None
+) -> TaskResult | None:
+    """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or damaged.
+
+    It has to be of the dataset's present version, too, unless nobody can say which that is: the score names its own.
+    """
     path = cache.get_task_result_path(task.metadata.name, meta)
     if not path.is_file():
         return None
     try:
         result = TaskResult.from_disk(path)
-    except ValueError:
+        whole = result.mteb_version == version("mteb") and math.isfinite(result.get_score())
+    except (ValueError, TypeError, LookupError, AttributeError):
         # mteb writes straight to the file, so that a kill can leave the beginning of one.
-        path.unlink()
-        return None
-    if result.mteb_version != version("mteb") or not math.isfinite(result.get_score()):
+        whole = False
+    if not whole or revision not in (None, result.dataset_revision):
         path.unlink()
         return None
     return None if result.get_missing_evaluations(task) else result
 
 
-def _load_dataset(task: AbsTask, datasets: Path | None) -> str | None:
-    """Load what a task is scored on; or say why it cannot be scored."""
-    with TemporaryDirectory() as links:
-        try:
-            located = _locate_dataset(task, datasets, Path(links))
-            # Its own metadata from now on, until the data is unloaded: mteb records the revision it finds there.
-            task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
-            task.load_data()
-            _check_data(task)
-        except LOADING_ERRORS as error:
-            if is_of_machine(error):
-                raise
-            return describe_error(error)
+def _locate_dataset(task: AbsTask, datasets: Path | None, links: Path) -> str | None:
+    """Find a task's dataset, a folder or a commit, and let the task load that one; or say why there is none."""
+    try:
+        located = _find_dataset(task, datasets, links)
+    except Exception as error:
+        if is_of_machine(error):
+            raise
+        return describe_error(error)
+    # Its own metadata from now on, until the data is unloaded: mteb records the revision it finds there.
+    task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, **located}})
     return None
 
 
-def _locate_dataset(task: AbsTask, datasets: Path | None, links: Path) -> dict[str, str]:
+def _find_dataset(task: AbsTask, datasets: Path | None, links: Path) -> dict[str, str]:
     """Find where a task's dataset is, and which version it has: a commit, or the digest of a folder.
 
     Raises:
@@ -168,41 +164,18 @@ def _locate_dataset(task: AbsTask, datasets: Path | None, links: Path) -> dict[s
     return {"path": name, "revision": commit}
 
 
-def _check_data(task: AbsTask) -> None:
-    """Check that loaded data has the columns and rows that the task reads.
-
-    Raises:
-        ValueError: If a column is missing or has gaps, or nothing is there to be found.
-    """
-    category = task.metadata.type
-    splits = [*task.eval_splits, *(["train"] if category == "Classification" else [])]
-    for split in splits:
-        if category == "Retrieval":
-            _check_retrieval(task.dataset[task.hf_subsets[0]][split], split)
-        # XNLI's rows have been through mteb's own preparation, which needs all of its columns.
-        elif not task.metadata.is_multilingual:
-            found = task.dataset[split].column_names
-            if lacking := [name for name in _COLUMNS[category] if name not in found]:
-                raise ValueError(f"the split `{split}` lacks the columns {lacking}; it has {found}")
-            _check_filled(task.dataset[split], _COLUMNS[category], split)
-
-
-def _check_retrieval(data: Mapping[str, Any], split: str) -> None:
-    """Check that a split for retrieval has queries, and documents that they are judged against."""
-    for part in ("corpus", "queries"):
-        if not {"id", "text"} <= set(data[part].column_names):
-            raise ValueError(f"`{part}` of the split `{split}` has the columns {data[part].column_names}")
-        _check_filled(data[part], ("id", "text"), f"{split}, {part}")
-    judged = {document for documents in data["relevant_docs"].values() for document in documents}
-    if judged.isdisjoint(data["corpus"]["id"]) or set(data["relevant_docs"]).isdisjoint(data["queries"]["id"]):
-        raise ValueError(f"the judgements of the split `{split}` name none of its queries, or none of its documents")
-
-
-def _check_filled(rows: Dataset, columns: Sequence[str], split: str) -> None:
-    """Check that every row has a value in some columns."""
-    for name in columns:
-        if empty := sum(value is None for value in rows[name]):
-            raise ValueError(f"the column `{name}` of the split `{split}` is empty in {empty:,} of {len(rows):,} rows")
+def _load_dataset(task: AbsTask) -> str | None:
+    """Load what a task is scored on; or say why it cannot be scored."""
+    try:
+        task.load_data()
+        check_data(task)
+    except Exception as error:
+        # No model is at work: this speaks of the dataset, be it out of reach, a script, or an archive, table or card
+        # that is damaged, for each of which some library has errors of its own.
+        if is_of_machine(error):
+            raise
+        return describe_error(error)
+    return None
 
 
 def _run_task(
@@ -266,7 +239,7 @@ def _make_score(
 
 
 def _located_revision(task: AbsTask) -> str | None:
-    """Return the commit or the digest that a task's dataset was found at, or None where it was not."""
+    """Return the commit or the digest that a task's dataset was found at, or None where nobody can say."""
     revision: str = task.metadata.dataset["revision"]
     return revision if len(revision) in (40, 64) else None
 
