@@ -76,10 +76,11 @@ def describe_long_text(points: Sequence[LongTextPoint]) -> str:
     )
     made_up = " The text is made up." if first.synthetic else ""
     return (
-        f"Each of {first.queries} queries is answered by the last sentence of one of {first.candidates} documents, "
-        f"which are no longer than so many tokens in any model's tokenizer; chance is {1 / first.candidates:.3f}. "
+        f"Each of {first.queries} queries is answered by a sentence in the last third of one of {first.candidates} "
+        f"documents, which are no longer than so many tokens in any model's tokenizer; chance is "
+        f"{1 / first.candidates:.3f}. "
         "Where the surroundings are the same in all, nothing but that sentence tells the documents apart. In "
-        f"parentheses: the token from which on a document decides. {'; '.join(windows)}.{made_up}"
+        f"parentheses: the token behind which the first of these sentences stands. {'; '.join(windows)}.{made_up}"
     )
 
 

@@ -34,7 +34,13 @@ def read_trained_on(recipe: Recipe, folder: Path) -> TrainedOn:
         return TrainedOn(missing=reason, distilled_missing=reason)
     rows, missing = _read_finetuned(recipe, chain)
     distilled, distilled_missing = _read_distilled(recipe, folder, chain)
-    return TrainedOn(rows=rows, missing=missing, distilled=distilled, distilled_missing=distilled_missing)
+    return TrainedOn(
+        rows=rows,
+        missing=missing,
+        unrecorded=_find_unrecorded(chain),
+        distilled=distilled,
+        distilled_missing=distilled_missing,
+    )
 
 
 def _read_finetuned(recipe: Recipe, chain: Sequence[Provenance]) -> tuple[list[tuple[str, ...]], str]:
@@ -95,6 +101,12 @@ def _find_unread(chain: list[Provenance]) -> str | None:
     known = {record.identity.digest for record in chain}
     bases = (record.identity.input("base_model") for record in chain if record.identity.step == "finetune")
     return next((f"`{base.name}`" for base in bases if base.record not in (None, *known)), None)
+
+
+def _find_unrecorded(chain: Sequence[Provenance]) -> str:
+    """Name the model that all began with, a teacher or a base, which no step of ours made."""
+    inputs = (found for record in chain for found in record.identity.inputs)
+    return next((found.name for found in inputs if found.kind == "model" and found.record is None), "")
 
 
 def _is_at_hand(recipe: Recipe, found: Input) -> bool:

@@ -134,6 +134,10 @@ def test_data_that_is_elsewhere_is_not_read(recipe, finetuned, source):
     assert "is not at hand or has changed" in read_trained_on(recipe, folder).missing
 
 
+def test_a_base_that_no_step_made_is_named(recipe, finetuned):
+    assert read_trained_on(recipe, finetuned("nli")[0]).unrecorded == "base"
+
+
 def test_a_stage_before_without_its_record_is_said(recipe, finetuned):
     folder, _ = finetuned("sts", base="f" * 64)
     assert read_trained_on(recipe, folder).missing == "the record behind `base` is not at hand"

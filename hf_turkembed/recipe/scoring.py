@@ -64,13 +64,13 @@ class ProfileConfig:
 
     def __post_init__(self) -> None:
         """Check that there is something to profile."""
-        if not self.suites or not self.quantizations or self.vectors < 10:
-            raise ValueError("a profile needs `suites`, `quantizations` and at least 10 `vectors`.")
+        if not self.suites or not self.quantizations or self.vectors < 100:
+            raise ValueError("a profile needs `suites`, `quantizations` and at least 100 `vectors`.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LongTextConfig:
-    """Documents whose last sentence alone answers a query, of several lengths."""
+    """Documents of several lengths, of which one sentence far from the beginning answers a query."""
 
     # Pairs of a query and its answer, of which whole groups of `candidates` are used.
     pairs: DatasetConfig

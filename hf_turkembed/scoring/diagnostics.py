@@ -43,6 +43,8 @@ class TrainedOn:
     rows: Sequence[tuple[str, ...]] = ()
     # Why that is not everything; empty where it is.
     missing: str = ""
+    # Name of the model it began with, where no record says what that was trained on: what is found is then the least.
+    unrecorded: str = ""
     # Texts whose vectors it learnt from a teacher, and why those are not all.
     distilled: Sequence[str] = ()
     distilled_missing: str = ""
@@ -72,6 +74,9 @@ def diagnose_vectors(
     found = [_found("unusable_vectors", model, float(unusable[worst].mean()), detail=detail)]
     norms = np.linalg.norm(embeddings, axis=1)
     usable = np.isfinite(norms) & (norms > 0)
+    if usable.sum() < _LEAST_TEXTS:
+        reason = f"{usable.sum()} texts have a usable vector; at least {_LEAST_TEXTS} are needed"
+        return [*found, *(_missing(name, model, reason) for name in ("anisotropy", "length_bias"))]
     alike = _mean_cosines(metrics.normalise(embeddings[usable]))
     found.append(_found("anisotropy", model, float(alike.mean()), detail=f"{len(alike):,} texts"))
     lengths = np.array([len(text) for text in texts], dtype=np.float64)[usable]
@@ -172,6 +177,11 @@ def diagnose_forgetting(
     return [_found("forgetting", model, scores[0] - scores[1], suite, interval=interval, detail=detail)]
 
 
+def without_score(name: str, model: str, suite: str) -> Diagnostic:
+    """Say that a suite on which a model has no score at any width says nothing of it either."""
+    return _missing(name, model, "it has no score there, at any width", suite)
+
+
 def diagnose_leakage(
     model: str, suites: Mapping[str, Sequence[Sequence[str]]], trained_on: TrainedOn
 ) -> list[Diagnostic]:
@@ -201,6 +211,7 @@ def _diagnose_finetuned(
     if trained_on.missing:
         return [_missing(name, model, trained_on.missing) for name in ("leaked_texts", "leaked_rows")]
     seen = {text for row in trained_on.rows for text in row}
+    beyond = f"; what `{trained_on.unrecorded}` was trained on is not recorded" if trained_on.unrecorded else ""
     found = []
     for suite, columns in suites.items():
         texts = distinct[suite]
@@ -208,10 +219,22 @@ def _diagnose_finetuned(
         rows = list(zip(*columns, strict=True))
         # A pair stands in a triplet that holds both of its texts.
         parts = (part for row in trained_on.rows for part in combinations(row, len(columns)))
-        whole = find_leakage(parts, rows)
+        leaked = set(find_leakage(parts, rows).rows)
+        if len(columns) == 3:
+            # Of a triplet, the pair of anchor and positive says which answer is right.
+            pairs = (row for row in trained_on.rows if len(row) == 2)
+            leaked |= set(find_leakage(pairs, [row[:2] for row in rows]).rows)
         found += [
-            _found("leaked_texts", model, known.share, suite, detail=f"{known.count:,} of {len(texts):,} texts"),
-            _found("leaked_rows", model, whole.share, suite, detail=f"{whole.count:,} of {len(rows):,} rows"),
+            _found(
+                "leaked_texts", model, known.share, suite, detail=f"{known.count:,} of {len(texts):,} texts{beyond}"
+            ),
+            _found(
+                "leaked_rows",
+                model,
+                len(leaked) / len(rows),
+                suite,
+                detail=f"{len(leaked):,} of {len(rows):,} rows{beyond}",
+            ),
         ]
     return found
 

@@ -132,10 +132,14 @@ def diagnose_scores(
     main: dict[str, str] = {}
     for score in scores:
         main.setdefault(score.suite, score.metric)
+    correlated = {(score.model, score.suite) for score in scores if score.metric == "pearson_cosine"}
     found = []
     for role, (suite, metric) in ((role, item) for role in examination.trained_on for item in main.items()):
         curve = {key[3]: value for key, value in values.items() if key[:3] == (role, suite, metric)}
         if not curve:
+            names = ["narrow_beats_wide", *(["correlation_gap"] if (role, suite) in correlated else [])]
+            names += ["forgetting"] if role in examination.trained_from else []
+            found += [diagnostics.without_score(name, role, suite) for name in names]
             continue
         drawn = {dim: resampled[(suite, metric, dim), role] for dim in curve}
         found += diagnostics.diagnose_widths(role, suite, curve, drawn, confidence)

@@ -1,14 +1,16 @@
-"""How far into a text a model reads: documents that only their last sentence tells apart, and queries for it.
+"""How far into a text a model reads: documents that one sentence in their last third tells apart, and queries for it.
 
-A document of a given length is made of real sentences, and ends with its deciding text, the answer to one query. In
-`shared` surroundings the documents that compete for a query are the same but for that end, so that a model which cuts
-them before it has nothing to go by and answers as chance does. In `own` surroundings each has other sentences, as in a
+A document of a given length is made of real sentences, and holds its deciding text, the answer to one query, in its
+last third: in every document at another place, so that reading beginnings and ends is not enough. In `shared`
+surroundings the documents that compete for a query are the same but for that text, so that a model which cuts them
+before it has nothing to go by and answers as chance does. In `own` surroundings each has other sentences, as in a
 search among real documents. The query's answer alone, without a document around it, says what there is to lose.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # Tokens of one forward pass, long documents coming few at a time.
 _BATCH_TOKENS = 16384
+# Share of a document's tokens that stand before its deciding text, at least.
+_EARLIEST = 2 / 3
 # Tokens that a tokenizer may put around a text or between two sentences.
 _SPARE_TOKENS = 8
 # The same tokens give the same vector but for rounding, wherever they stand in a batch.
@@ -78,7 +82,7 @@ class _Documents:
 def probe_long_text(
     models: Sequence["ScoredModel"], probe: LongTextProbe, accelerator: Accelerator, resampling: Resampling
 ) -> tuple[LongTextPoint, ...]:
-    """Ask every model for the documents whose ends answer the queries.
+    """Ask every model for the documents that hold the answers to queries.
 
     Documents are the same for all models, none longer than it should be in any model's tokenizer.
 
@@ -162,19 +166,22 @@ def build_documents(probe: LongTextProbe, counts: Sequence[Count]) -> list[_Docu
     groups = len(probe.queries) // probe.candidates
     built = [_Documents(length=0, surroundings="none", openings=[], texts=list(probe.answers))]
     for length in probe.lengths:
-        shared = [_fill(probe, tokens, length - room, counts, generator) for _ in range(groups)]
-        openings = {
-            "shared": [opening for opening in shared for _ in range(probe.candidates)],
-            "own": [_fill(probe, tokens, length - room, counts, generator) for _ in probe.queries],
+        fill = partial(_fill, probe, tokens, length - room, counts, generator)
+        halves = {
+            "shared": [parts for parts in map(fill, _places(groups)) for _ in range(probe.candidates)],
+            "own": [fill(place) for place in _places(len(probe.queries))],
         }
         for surroundings in ("shared", "own"):
-            texts = [
-                f"{opening} {answer}" for opening, answer in zip(openings[surroundings], probe.answers, strict=True)
-            ]
-            built.append(
-                _Documents(length=length, surroundings=surroundings, openings=openings[surroundings], texts=texts)
-            )
+            parts = zip(halves[surroundings], probe.answers, strict=True)
+            texts = [f"{opening} {answer} {closing}".rstrip() for (opening, closing), answer in parts]
+            openings = [opening for opening, _ in halves[surroundings]]
+            built.append(_Documents(length=length, surroundings=surroundings, openings=openings, texts=texts))
     return built
+
+
+def _places(number: int) -> list[float]:
+    """Spread so many deciding texts evenly over the last third, as shares of the tokens before them."""
+    return [_EARLIEST + (1 - _EARLIEST) * (row + 0.5) / number for row in range(number)]
 
 
 def _fill(
@@ -183,8 +190,13 @@ def _fill(
     room: int,
     counts: Sequence[Count],
     generator: np.random.Generator,
-) -> str:
-    """Join sentences, in an order of their own, up to a number of tokens in the tokenizer that needs most."""
+    place: float,
+) -> tuple[str, str]:
+    """Join sentences, in an order of their own, up to a number of tokens in the tokenizer that needs most.
+
+    Returns:
+        What comes before a place, given as the share of tokens before it, and what comes after.
+    """
     order = generator.permutation(np.flatnonzero(tokens <= room))
     used = int(np.searchsorted(np.cumsum(tokens[order]), room, side="right"))
     if used == 0:
@@ -195,9 +207,11 @@ def _fill(
         )
     # Joined, sentences may take a token more or less than one by one.
     while True:
-        text = " ".join(probe.sentences[row] for row in order[:used])
-        if max(int(count([text])[0]) for count in counts) <= room:
-            return text
+        sentences = [probe.sentences[row] for row in order[:used]]
+        if max(int(count([" ".join(sentences)])[0]) for count in counts) <= room:
+            before = np.cumsum(tokens[order[:used]])
+            middle = int(np.searchsorted(before, place * before[-1])) + 1
+            return " ".join(sentences[:middle]), " ".join(sentences[middle:])
         used -= 1
 
 

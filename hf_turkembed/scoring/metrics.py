@@ -30,25 +30,25 @@ def first_dims(embeddings: ArrayLike, dim: int | None) -> NDArray[np.float32]:
 
 
 def check_embeddings(embeddings: NDArray[np.float32]) -> None:
-    """Check that every row has a direction.
+    """Check that every row is finite.
 
     Raises:
-        ValueError: If a row is not finite or zero.
+        ValueError: If one is not.
     """
-    norms = np.linalg.norm(embeddings, axis=1)
-    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    bad = np.flatnonzero(~np.isfinite(np.linalg.norm(embeddings, axis=1)))
     if bad.size:
-        raise ValueError(f"{bad.size} embeddings are zero or not finite, the first is row {bad[0]}.")
+        raise ValueError(f"{bad.size} embeddings are not finite, the first is row {bad[0]}.")
 
 
 def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale the rows of `(n, dim)` to the length one.
+    """Scale the rows of `(n, dim)` to the length one; a row of zeros stays, and has cosine 0 with any other.
 
     Raises:
-        ValueError: If a row is not finite or zero.
+        ValueError: If a row is not finite.
     """
     check_embeddings(embeddings)
-    scaled: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = embeddings / np.where(norms > 0, norms, np.float32(1))
     return scaled
 
 
@@ -66,7 +66,7 @@ def similarities(
         `(pairs,)`.
 
     Raises:
-        ValueError: If the shapes differ, or a row is not finite or zero.
+        ValueError: If the shapes differ, or a row is not finite.
     """
     import torch
     from sentence_transformers import util
@@ -151,7 +151,7 @@ def closer_positives(
         `(triplets,)`; a tie counts as 0.
 
     Raises:
-        ValueError: If the shapes differ, or a row is not finite or zero.
+        ValueError: If the shapes differ, or a row is not finite.
     """
     nearer = similarities(anchors, positives, similarity) > similarities(anchors, negatives, similarity)
     return nearer.astype(np.float64)
@@ -168,7 +168,7 @@ def nearest_rows(queries: NDArray[np.float32], candidates: NDArray[np.float32]) 
         `(queries,)`, rows of `candidates`.
 
     Raises:
-        ValueError: If a candidate is not finite or zero.
+        ValueError: If a candidate is not finite.
     """
     candidates = normalise(candidates)
     block = max(1, _BLOCK_ENTRIES // max(1, len(candidates)))
@@ -191,7 +191,7 @@ def nearest_passages(
         `(queries, 10)`, rows of `passages`, the nearest first; fewer columns where there are fewer passages.
 
     Raises:
-        ValueError: If a row is not finite or zero.
+        ValueError: If a row is not finite.
     """
     queries, passages, last = normalise(queries), normalise(passages), np.asarray(passed_over)
     shown = min(_SHOWN, len(passages))

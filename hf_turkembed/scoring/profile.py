@@ -32,7 +32,7 @@ def measure_stored(
         quantizations: Forms of storage.
 
     Raises:
-        ValueError: If a truncated embedding is zero or not finite.
+        ValueError: If an embedding is not finite.
     """
     kind = KINDS[suite.kind]
     for dim in dims:
@@ -46,26 +46,38 @@ def restore(columns: Sequence[NDArray[np.float32]], quantization: Quantization) 
     """Store embeddings and read them again, both sides of a comparison alike.
 
     Args:
-        columns: `(rows, dim)` each, of unit L2 norm; the ranges of int8 are those of all columns together.
-        quantization: `int8` keeps one of 256 steps of each dimension, `binary` its sign.
+        columns: `(rows, dim)` each, of unit L2 norm; the step of int8 is that of all columns together.
+        quantization: `int8` keeps each number to one of 255 steps, `binary` its sign.
 
     Returns:
-        The same shapes; int8 in the coordinates of the originals, binary as 1 and -1, whose cosine follows from the
-        number of bits that differ.
+        The same shapes: whole numbers for int8, and 1 and -1 for binary, whose cosine follows from the number of bits
+        that differ.
     """
     from sentence_transformers.util.quantization import quantize_embeddings
 
     if quantization == "float32":
         return list(columns)
-    if quantization == "binary":
-        bits = [np.unpackbits(quantize_embeddings(column, "ubinary"), axis=1) for column in columns]
-        # Packed bits fill whole bytes.
-        return [2 * b[:, : c.shape[1]].astype(np.float32) - 1 for b, c in zip(bits, columns, strict=True)]
-    everything = np.concatenate(columns)
-    ranges = np.vstack((everything.min(axis=0), everything.max(axis=0)))
-    steps = (ranges[1] - ranges[0]) / 255
-    codes = [np.asarray(quantize_embeddings(column, "int8", ranges=ranges)) for column in columns]
-    return [((code.astype(np.float32) + 128) * steps + ranges[0]).astype(np.float32) for code in codes]
+    if quantization == "int8":
+        step = _int8_step(*columns)
+        return [_to_int8(column, step).astype(np.float32) for column in columns]
+    bits = [np.unpackbits(quantize_embeddings(column, "ubinary"), axis=1) for column in columns]
+    # Packed bits fill whole bytes.
+    return [2 * b[:, : c.shape[1]].astype(np.float32) - 1 for b, c in zip(bits, columns, strict=True)]
+
+
+def _int8_step(*columns: NDArray[np.float32]) -> float:
+    """Return the width of a step, of which 127 reach the largest number."""
+    return max(float(np.abs(column).max()) for column in columns) / 127 or 1.0
+
+
+def _to_int8(vectors: NDArray[np.float32], step: float) -> NDArray[np.int8]:
+    """Round to whole steps, the same and without an offset in every dimension.
+
+    Only so is the product of whole numbers that of the vectors. sentence-transformers steps each dimension over its
+    own range, which keeps a little more, but has to be undone before vectors are compared.
+    """
+    codes: NDArray[np.int8] = np.rint(vectors / step).astype(np.int8)
+    return codes
 
 
 def time_search(
@@ -127,13 +139,13 @@ def _search_float32(vectors: NDArray[np.float32]) -> Callable[[int], object]:
 
 
 def _search_int8(vectors: NDArray[np.float32]) -> Callable[[int], object]:
-    """Search by inner product of whole numbers."""
+    """Search by inner product of whole numbers, over their norms, which rounding has changed."""
     import torch
-    from sentence_transformers.util.quantization import quantize_embeddings
 
-    stored = torch.from_numpy(quantize_embeddings(vectors, "int8"))
+    stored = torch.from_numpy(_to_int8(vectors, _int8_step(vectors)))
+    norms = torch.linalg.vector_norm(stored.float(), dim=1)
     # The one product of torch that takes bytes and does not overflow them.
-    return lambda row: torch.topk(torch._int_mm(stored, stored[row, :, None]).ravel(), _SHOWN)
+    return lambda row: torch.topk(torch._int_mm(stored, stored[row, :, None]).ravel() / norms, _SHOWN)
 
 
 def _search_binary(vectors: NDArray[np.float32]) -> Callable[[int], object]:

@@ -112,7 +112,7 @@ def encode_texts(
         `(len(texts), embedding_dim)`.
 
     Raises:
-        ValueError: If the embedding of a text is zero or not finite.
+        ValueError: If the embedding of a text is not finite.
     """
     from accelerate.utils import gather_object
 
@@ -149,11 +149,11 @@ def pooling_mode(model: "SentenceTransformer") -> str:
 
 
 def _check_embeddings(embeddings: NDArray[np.float32], texts: Sequence[str]) -> None:
-    """Raise, naming a text, unless every embedding has a direction."""
-    bad = np.flatnonzero(~(np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)))
+    """Raise, naming a text, unless every embedding is finite."""
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"the model gave {bad.size} of {len(texts)} texts an embedding that is zero or not finite, the first is "
+            f"the model gave {bad.size} of {len(texts)} texts an embedding that is not finite, the first is "
             f"{texts[bad[0]][:60]!r}."
         )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from samples import TEXTS
+from sentence_transformers import SentenceTransformer
 
 from hf_turkembed.findings import DIAGNOSTICS, Diagnostic
 from hf_turkembed.scoring import Examination, metrics
@@ -207,6 +208,23 @@ def test_a_pair_inside_a_triplet_that_was_trained_on_is_leaked():
     assert found["leaked_rows"].value == 1
 
 
+def test_a_triplet_whose_anchor_and_positive_were_trained_on_as_a_pair_is_leaked():
+    columns = [*zip(*PAIRS, strict=True), tuple(f"olumsuz {row}" for row in range(100))]
+    found = by_name(
+        diagnose_leakage("m", {"s": columns}, TrainedOn(rows=[(left, right) for right, left in PAIRS[:30]]))
+    )
+    assert found["leaked_rows"].value == 0.3
+    others = TrainedOn(rows=[(left, "başka") for left, _ in PAIRS[:30]])
+    assert by_name(diagnose_leakage("m", {"s": columns}, others))["leaked_rows"].value == 0
+
+
+def test_what_is_found_is_said_to_be_the_least_where_the_base_has_no_record():
+    trained_on = TrainedOn(rows=PAIRS[:20], unrecorded="org/base")
+    found = by_name(diagnose_leakage("m", {"s": list(zip(*PAIRS, strict=True))}, trained_on))
+    assert found["leaked_rows"].detail == "20 of 100 rows; what `org/base` was trained on is not recorded"
+    assert found["leaked_texts"].value == 0.2
+
+
 def test_leakage_from_unknown_data_is_missing_with_the_reason():
     trained_on = TrainedOn(missing="no record", distilled_missing="no store")
     found = diagnose_leakage("m", {"s": [["a"], ["b"]], "t": [["c"], ["d"]]}, trained_on)
@@ -232,6 +250,22 @@ def test_every_diagnostic_of_the_list_is_made_for_a_model_that_was_trained_from_
     assert leaked[0].value == 0.2 and leaked[0].flagged
     forgotten = [found.value for found in report.diagnostics if found.name == "forgetting"]
     assert forgotten == [0, 0]
+
+
+def test_a_network_that_collapsed_is_reported_and_what_it_has_no_score_for_is_missing(model, suite, score):
+    collapsed = SentenceTransformer(modules=list(model), device="cpu")
+    encode = collapsed.encode
+    collapsed.encode = lambda *arguments, **settings: 0 * encode(*arguments, **settings)
+    table = {"sentence1": SENTENCES[:40], "sentence2": SENTENCES[40:80], "score": list(np.linspace(0, 1, 40))}
+    examination = Examination(trained_on={"student": TrainedOn()}, trained_from={"student": "teacher"})
+    models = {"teacher": model, "student": collapsed}
+    report = score(models, [suite("sts", table)], examination=examination)
+    assert all((one.value is None) == (one.model == "student") for one in report.scores)
+    found = {one.name: one for one in report.diagnostics}
+    assert found["unusable_vectors"].flagged and found["unusable_vectors"].value == 1
+    for name in ("narrow_beats_wide", "correlation_gap", "forgetting"):
+        assert found[name].missing == "it has no score there, at any width"
+    assert found.keys() == set(DIAGNOSTICS)
 
 
 def test_a_diagnostic_is_finite_and_of_a_known_name():

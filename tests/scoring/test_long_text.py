@@ -62,10 +62,31 @@ def test_a_model_that_cuts_at_512_tokens_is_at_chance_beyond_and_one_that_does_n
     assert found["cuts", 0, "none"].accuracy == found["reads", 0, "none"].accuracy == 1
     point = found["cuts", 1024, "shared"]
     assert (point.max_length, point.queries, point.candidates) == (512, QUERIES, CANDIDATES)
-    assert 900 < point.decided_from < 1024
+    assert 650 < point.decided_from < 1024
 
 
-def test_documents_are_as_long_as_they_may_be_and_end_with_their_answers(gemma):
+def test_a_model_that_reads_the_beginning_and_the_end_alone_finds_little(gemma):
+    """Real programs cut the middle out; what decides must not stand where they still look."""
+    model = SentenceTransformer(str(gemma), device="cpu")
+    model.max_seq_length = 2048
+    encode = model.encode
+
+    def cut(text):
+        words = text.split()
+        return " ".join([*words[:60], *words[-15:]])
+
+    def accuracy():
+        models = [ScoredModel(role="m", digest="", load=lambda: model, truncate_dims=(32,), precision="float32")]
+        probe = make_probe(lengths=(1024,))
+        points = probe_long_text(models, probe, Accelerator(cpu=True), Resampling(resamples=100, seed=1))
+        return next(point.accuracy for point in points if point.surroundings == "shared")
+
+    whole = accuracy()
+    model.encode = lambda texts, **settings: encode([cut(text) for text in texts], **settings)
+    assert accuracy() < 0.5 * whole
+
+
+def test_documents_are_as_long_as_they_may_be_and_hold_their_answers_in_the_last_third(gemma):
     tokenizer = AutoTokenizer.from_pretrained(gemma)
 
     def count(texts):
@@ -80,7 +101,10 @@ def test_documents_are_as_long_as_they_may_be_and_end_with_their_answers(gemma):
     for group in built[1:]:
         tokens = [len(ids) for ids in tokenizer(group.texts)["input_ids"]]
         assert max(tokens) <= group.length and min(tokens) > group.length - 80
-        assert all(text.endswith(f". {answer}") for text, answer in zip(group.texts, probe.answers, strict=True))
+        rows = list(zip(group.openings, probe.answers, group.texts, strict=True))
+        assert all(text.startswith(f"{opening} {answer}") for opening, answer, text in rows)
+        places = [count([opening])[0] / length for opening, length in zip(group.openings, tokens, strict=True)]
+        assert 0.64 < min(places) < 0.8 < max(places)
         distinct = len(set(group.openings))
         assert distinct == (QUERIES if group.surroundings == "own" else QUERIES // CANDIDATES)
     again = build_documents(probe, [count, lambda texts: count(texts) // 2])

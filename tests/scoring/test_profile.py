@@ -10,7 +10,7 @@ from sentence_transformers.util.quantization import quantize_embeddings
 from hf_turkembed.findings import ProfilePoint, bytes_per_vector
 from hf_turkembed.profile_figure import plot_profile
 from hf_turkembed.scoring import Examination, metrics
-from hf_turkembed.scoring.profile import restore, time_search
+from hf_turkembed.scoring.profile import _SEARCHES, restore, time_search
 
 FORMS = ("float32", "int8", "binary")
 
@@ -21,11 +21,11 @@ def columns():
     return [metrics.normalise(generator.normal(size=(50, 20)).astype(np.float32)) for _ in range(2)]
 
 
-def test_int8_is_off_by_a_step_at_most_and_binary_keeps_signs(columns):
-    everything = np.concatenate(columns)
-    steps = (everything.max(axis=0) - everything.min(axis=0)) / 255
+def test_int8_is_off_by_half_a_step_at_most_and_binary_keeps_signs(columns):
+    step = np.abs(np.concatenate(columns)).max() / 127
     for stored, column in zip(restore(columns, "int8"), columns, strict=True):
-        assert (np.abs(stored - column) <= steps * 1.001).all() and not np.array_equal(stored, column)
+        assert np.array_equal(stored, stored.astype(np.int8))
+        assert (np.abs(stored * step - column) <= step * 0.501).all() and not np.array_equal(stored * step, column)
     for stored, column in zip(restore(columns, "binary"), columns, strict=True):
         assert stored.shape == column.shape and np.array_equal(stored, np.where(column > 0, 1, -1))
     for stored, column in zip(restore(columns, "float32"), columns, strict=True):
@@ -62,6 +62,19 @@ def test_the_profile_begins_with_the_scores_and_loses_by_storage(model, suite, s
     for point in (point for point in report.profile if point.quantization == "float32"):
         own = scores[point.suite, point.metric, point.truncate_dim]
         assert point.value == pytest.approx(own.value) and point.interval == pytest.approx(own.interval)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_search_that_is_timed_finds_what_the_quality_was_measured_on(form):
+    vectors = metrics.normalise(np.random.default_rng(0).normal(size=(400, 32)).astype(np.float32))
+    stored = metrics.normalise(restore([vectors], form)[0])
+    search = _SEARCHES[form](vectors)
+    for row in range(5):
+        found = search(row)
+        nearest = np.asarray(found if form == "binary" else found.indices)
+        cosines = stored @ stored[row]
+        # Of equally near ones any.
+        np.testing.assert_allclose(cosines[nearest], np.sort(cosines)[::-1][:10], atol=1e-6)
 
 
 def test_search_is_timed_for_every_width_and_form():
