@@ -295,6 +295,29 @@ def read_chain(folder: Path) -> list[Provenance]:
     return chain
 
 
+def read_whole_chain(folder: Path) -> list[Provenance]:
+    """Read the chain of a folder that is to be published: licences and data of its card come from all of it.
+
+    Args:
+        folder: Output folder of a step, or a published repo.
+
+    Raises:
+        FileNotFoundError: If `folder` itself has no record.
+        ValueError: If a record of the chain is damaged or was not found.
+    """
+    chain = read_chain(folder)
+    known = {record.identity.digest for record in chain}
+    for record in chain:
+        for source in record.identity.inputs:
+            if source.record not in (None, *known):
+                raise ValueError(
+                    f"{folder}: `{record.identity.step}` was made with the `{source.role}` {source.name}, whose "
+                    f"record {str(source.record)[:16]} is neither in {LINEAGE_FILE} nor beside the folder. Its "
+                    "licence and data would be missing from the card; put that folder beside this one, as in the run."
+                )
+    return chain
+
+
 def write_lineage(folder: Path, chain: Sequence[Provenance]) -> None:
     """Write the records behind a folder into it, so that a published repo holds its whole chain.
 

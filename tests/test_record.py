@@ -100,8 +100,13 @@ def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
     assert steps == ["finetune", "clone", "tokenizer"]
     shutil.move(tmp_path / "magibu", tmp_path / "renamed")
     assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
-    shutil.rmtree(tmp_path / "renamed")
-    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 1
+    assert len(record.read_whole_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
+    shutil.rmtree(tmp_path / "renamed" / "tokenizer")
+    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 2
+    with pytest.raises(
+        ValueError, match=r"`clone` was made with the `tokenizer` .*Its licence and data would be missing"
+    ):
+        record.read_whole_chain(tmp_path / "turkembed" / "finetune-nli")
 
 
 def test_hardware_and_packages_name_no_host_and_no_user():

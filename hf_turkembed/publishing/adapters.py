@@ -150,9 +150,11 @@ def find_base(folder: Path, given: Path | None) -> tuple[Path | None, Check]:
 
 
 def find_local_base(folder: Path) -> Path | None:
-    """Find, beside an adapter that a step wrote, the folder that it was trained on; None where it is elsewhere."""
+    """Find, beside an adapter that a step wrote, the model that it was trained on; None where it is elsewhere."""
     source = _base_of(records.read_provenance(folder))
-    return None if source.record is None else records.find_output(folder, source.record)
+    found = None if source.record is None else records.find_output(folder, source.record)
+    # Of a model that was removed to save room the record may have stayed.
+    return found if found is not None and any(found.glob("*.safetensors")) else None
 
 
 def _base_of(record: Provenance) -> Input:

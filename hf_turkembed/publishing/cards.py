@@ -53,7 +53,7 @@ def render_card(
             terms go along with what is made from it.
     """
     check_repo_id(repo_id)
-    chain = records.read_chain(folder)
+    chain = records.read_whole_chain(folder)
     kind = lineage.kind_of_output(folder)
     license = licences.choose_licence(license, chain)
     for language in languages:

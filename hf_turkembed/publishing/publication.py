@@ -152,7 +152,7 @@ def prepare_folder(
     staged = scratch / str(repo).replace("/", "--")
     stage_folder(folder, staged, card=card + related, report=report)
     if kind == "adapter":
-        adapters.name_base(staged, records.read_chain(folder), base_model)
+        adapters.name_base(staged, records.read_whole_chain(folder), base_model)
     files = plan_files(staged)
     base = adapters.find_local_base(folder) if kind == "adapter" else None
     state, difference = None, None

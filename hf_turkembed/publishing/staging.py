@@ -61,7 +61,7 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
         _place(folder / name, staged / name)
     restore_model_code(staged)
     if (folder / records.PROVENANCE_FILE).is_file():
-        records.write_lineage(staged, records.read_chain(folder))
+        records.write_lineage(staged, records.read_whole_chain(folder))
     (staged / CARD_FILE).write_text(card, encoding="utf-8")
     if notice := licences.notice_for(ModelCard(card).data.get("license")):
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
