@@ -122,6 +122,14 @@ def test_a_refusal_does_not_stand_in_the_way_of_the_recipe_that_it_asks_for(
     assert not list((tmp_path / "run").iterdir())
 
 
+def test_texts_longer_than_a_table_of_positions_are_refused(two_stages, encoders, tmp_path):
+    base = f"finetune.base_model={encoders('xlm-roberta')}"
+    error = two_stages(base, "finetune.max_length=65")
+    assert "`max_length` is 65, but the model has a table of positions for 64 tokens; lower it" in error
+    assert not list((tmp_path / "run").iterdir())
+    assert two_stages(base, "finetune.max_length=64") is None
+
+
 @pytest.mark.parametrize(("batch_size", "processes", "passes"), [(2, 1, True), (2, 2, False), (4, 2, True)])
 def test_a_process_needs_two_rows_where_rows_of_one_process_are_compared(batch_size, processes, passes):
     from finetune import check_share
