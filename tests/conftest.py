@@ -76,8 +76,9 @@ def train_byte_fallback_tokenizer(folder: Path) -> None:
 
 
 def train_unigram_tokenizer(folder: Path) -> None:
-    """Train a Unigram tokenizer in XLM-R's form, which puts padding at id 1."""
-    words = [word for text in (*TEXTS, *PROMPTS.values()) for word in text.split()]
+    """Train a Unigram tokenizer in XLM-R's form, which puts padding at id 1, on beginnings of words and an alphabet."""
+    alphabet = ["abcçdefgğhıijklmnoöprsştuüvyzqwx", "ABCÇDEFGĞHIİJKLMNOÖPRSŞTUÜVYZQWX", "0123456789.,;:?!'"]
+    words = [word for text in (*TEXTS, *PROMPTS.values(), *alphabet) for word in text.split()]
     spec = build_unigram([word[:end] for word in words for end in range(2, len(word) + 1)], size=300)
     write(folder, spec, unigram_config(spec) | {"model_max_length": 64})
 
