@@ -76,7 +76,7 @@ def train_byte_fallback_tokenizer(folder: Path) -> None:
 
 
 def train_unigram_tokenizer(folder: Path) -> None:
-    """Train a Unigram tokenizer in XLM-R's form, which puts padding at id 1, on beginnings of words and an alphabet."""
+    """Train a Unigram tokenizer in XLM-R's form, padding at id 1, on beginnings of words and an alphabet."""
     alphabet = ["abcçdefgğhıijklmnoöprsştuüvyzqwx", "ABCÇDEFGĞHIİJKLMNOÖPRSŞTUÜVYZQWX", "0123456789.,;:?!'"]
     words = [word for text in (*TEXTS, *PROMPTS.values(), *alphabet) for word in text.split()]
     spec = build_unigram([word[:end] for word in words for end in range(2, len(word) + 1)], size=300)

@@ -93,7 +93,11 @@ def test_a_row_of_nothing_but_padding_is_finite_and_leaves_the_others_alone(enco
     assert encode(folder, batch, attn_implementation=attention).isfinite().all()
 
 
-@each_architecture
+@pytest.mark.parametrize(
+    # ModernBERT takes as long as Gemma 3, whose layers of near tokens are masked alike.
+    "model_type",
+    [pytest.param(name, marks=pytest.mark.slow if name == "modernbert" else ()) for name in MODEL_TYPES],
+)
 def test_8192_tokens_are_pooled_as_the_native_hidden_states_say(encoders, tmp_path, model_type):
     folder, length = tmp_path / "long", 8192
     shutil.copytree(encoders(model_type), folder)
@@ -176,8 +180,8 @@ def compiled(folder, **settings):
 
 
 @pytest.mark.parametrize(
-    "model_type",
     # XLM-R differs from BERT in its positions alone.
+    "model_type",
     [pytest.param(name, marks=pytest.mark.slow if name == "xlm-roberta" else ()) for name in MODEL_TYPES],
 )
 def test_a_compiled_model_gives_the_same_without_leaving_the_graph(encoders, model_type):
