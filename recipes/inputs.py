@@ -177,10 +177,15 @@ def load_encoder(folder: Path, precision: str, device: Any, attention: str | Non
         ValueError: If it has GTE's older layout, which has to be converted.
     """
     check_layout(folder)
+    import torch
     from sentence_transformers import SentenceTransformer
 
     settings = {"dtype": precision} | ({} if attention is None else {"attn_implementation": attention})
-    model = SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
+    # BERT's pooler, which no sentence embedding passes through, is drawn where a checkpoint lacks it, and saved: alike in
+    # every run.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
     limit_length(model)
     return model
 
