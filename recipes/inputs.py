@@ -181,8 +181,8 @@ def load_encoder(folder: Path, precision: str, device: Any, attention: str | Non
     from sentence_transformers import SentenceTransformer
 
     settings = {"dtype": precision} | ({} if attention is None else {"attn_implementation": attention})
-    # BERT's pooler, which no sentence embedding passes through, is drawn where a checkpoint lacks it, and saved: alike in
-    # every run.
+    # BERT's pooler, which no sentence embedding passes through, is drawn where a checkpoint lacks it, and then saved:
+    # alike in every run.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
