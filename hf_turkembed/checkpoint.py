@@ -108,8 +108,8 @@ def write_checkpoint(path: Path, tensors: Mapping[str, StoredTensor], replaced: 
 
     Args:
         path: File to write.
-        tensors: The tensors by name.
-        replaced: New values by name, each of the type that the old one has.
+        tensors: The tensors by the name that each will have.
+        replaced: New values by that name, each of the type that the old one has.
 
     Raises:
         ValueError: If a file is damaged, or a tensor holds NaN or an infinity.
@@ -119,20 +119,20 @@ def write_checkpoint(path: Path, tensors: Mapping[str, StoredTensor], replaced: 
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     # Wide types first, as the format's own writer does, so that every tensor is aligned.
-    order = sorted(tensors.values(), key=lambda stored: (-_BYTES[stored.dtype], stored.name))
+    order = sorted(tensors.items(), key=lambda item: (-_BYTES[item[1].dtype], item[0]))
     end = 0
-    for stored in order:
-        shape = list(replaced[stored.name].shape if stored.name in replaced else stored.shape)
+    for name, stored in order:
+        shape = list(replaced[name].shape if name in replaced else stored.shape)
         start, end = end, end + math.prod(shape) * _BYTES[stored.dtype]
-        header[stored.name] = {"dtype": stored.dtype, "shape": shape, "data_offsets": [start, end]}
+        header[name] = {"dtype": stored.dtype, "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     partial = path.with_name(f"{path.name}.partial")
     try:
         with partial.open("wb") as stream:
             stream.write(len(text).to_bytes(8, "little") + text)
-            for stored in order:
-                tensor = replaced[stored.name] if stored.name in replaced else read_tensor(stored)
+            for name, stored in order:
+                tensor = replaced[name] if name in replaced else read_tensor(stored)
                 stream.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
         partial.replace(path)
     finally:

@@ -22,6 +22,7 @@ from hf_turkembed.finetuning import (
     remove_checkpoints,
 )
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
+from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
 from input_checks import check_hub_data, check_local_data
 from inputs import fetch, load_encoder, read_labelled
@@ -127,8 +128,13 @@ def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: An
 
 
 def load_base(folder: Path, config: FinetuneConfig, accelerator: Any) -> Any:
-    """Load the model that a stage begins with."""
+    """Load the model that a stage begins with.
+
+    Raises:
+        ValueError: If it has a table of positions that is too short for `max_length`.
+    """
     model = load_encoder(folder, "float32", accelerator.device)
+    check_length(model, config.max_length)
     model.max_seq_length = config.max_length
     return model
 

@@ -12,6 +12,7 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import HubDataset, TextColumn, TextSource
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_layout
+from hf_turkembed.modeling.window import limit_length
 from hf_turkembed.publishing.downloads import check_download
 from hf_turkembed.publishing.hub_state import HubRepo
 from hf_turkembed.recipe import ClassifyConfig, CorpusConfig, DatasetConfig, Recipe
@@ -176,10 +177,17 @@ def load_encoder(folder: Path, precision: str, device: Any, attention: str | Non
         ValueError: If it has GTE's older layout, which has to be converted.
     """
     check_layout(folder)
+    import torch
     from sentence_transformers import SentenceTransformer
 
     settings = {"dtype": precision} | ({} if attention is None else {"attn_implementation": attention})
-    return SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
+    # BERT's pooler, which no sentence embedding passes through, is drawn where a checkpoint lacks it, and then saved:
+    # alike in every run.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SentenceTransformer(str(folder), device=str(device), model_kwargs=settings)
+    limit_length(model)
+    return model
 
 
 def new_rows(recipe: Recipe, tokenizer: str | None, rows: int) -> list[int]:

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
+from mergeless import build_unigram, unigram_config, write
+from samples import CLS_POOLED, MATRYOSHKA_DIMS, ROOT, TEXTS
 
 pytest_plugins = ["hub_server.fixtures"]
 # huggingface_hub reads this once, when it is imported; imported before, tests would wait for a Hub.
@@ -17,6 +18,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # mteb makes this folder when it is imported, by default one in the home.
 os.environ["MTEB_CACHE"] = str(Path(tempfile.gettempdir()) / "hf_turkembed-tests-mteb")
+
+PROMPTS = {"query": "task: search result | query: ", "STS": "task: sentence similarity | query: "}
 
 
 @pytest.fixture(autouse=True)
@@ -72,18 +75,35 @@ def train_byte_fallback_tokenizer(folder: Path) -> None:
     fast.save_pretrained(folder)
 
 
+def train_unigram_tokenizer(folder: Path) -> None:
+    """Train a Unigram tokenizer in XLM-R's form, padding at id 1, on beginnings of words and an alphabet."""
+    alphabet = ["abcçdefgğhıijklmnoöprsştuüvyzqwx", "ABCÇDEFGĞHIİJKLMNOÖPRSŞTUÜVYZQWX", "0123456789.,;:?!'"]
+    words = [word for text in (*TEXTS, *PROMPTS.values(), *alphabet) for word in text.split()]
+    spec = build_unigram([word[:end] for word in words for end in range(2, len(word) + 1)], size=300)
+    write(folder, spec, unigram_config(spec) | {"model_max_length": 64})
+
+
 def build_encoder(folder: Path, model_type: str) -> None:
     """Build a small encoder with random weights in the sentence-transformers layout."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
-    from transformers import AutoModel, AutoTokenizer, BertConfig, Gemma3TextConfig, GteConfig
+    from transformers import (
+        AutoModel,
+        AutoTokenizer,
+        BertConfig,
+        Gemma3TextConfig,
+        GteConfig,
+        ModernBertConfig,
+        XLMRobertaConfig,
+    )
 
     from hf_turkembed.modeling.repository import write_matryoshka_code
 
     torch.manual_seed(0)
     backbone = folder.with_name(f"{folder.name}-backbone")
-    train_byte_fallback_tokenizer(backbone)
+    train = train_unigram_tokenizer if model_type == "xlm-roberta" else train_byte_fallback_tokenizer
+    train(backbone)
     vocab_size = len(AutoTokenizer.from_pretrained(backbone))
     common = {
         "vocab_size": vocab_size,
@@ -94,6 +114,7 @@ def build_encoder(folder: Path, model_type: str) -> None:
         "max_position_embeddings": 64,
         "pad_token_id": 0,
     }
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     config = {
         "gemma3_text": lambda: Gemma3TextConfig(
             **common,
@@ -104,16 +125,26 @@ def build_encoder(folder: Path, model_type: str) -> None:
             layer_types=["sliding_attention", "full_attention"],
         ),
         "gte": lambda: GteConfig(**common),
-        "bert": lambda: BertConfig(**common, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
+        "bert": lambda: BertConfig(**common, **no_dropout),
+        # Two positions that no token has: 66 of them are 64 tokens.
+        "xlm-roberta": lambda: XLMRobertaConfig(
+            **common | {"max_position_embeddings": 66, "pad_token_id": 1}, **no_dropout, type_vocab_size=1
+        ),
+        "modernbert": lambda: ModernBertConfig(
+            **common,
+            **dict.fromkeys(("bos_token_id", "cls_token_id"), 2),
+            eos_token_id=1,
+            sep_token_id=1,
+            local_attention=16,
+        ),
     }[model_type]()
     AutoModel.from_config(config).save_pretrained(backbone)
-    modules = [Transformer(str(backbone)), Pooling(32, pooling_mode="cls" if model_type == "gte" else "mean")]
+    modules = [Transformer(str(backbone)), Pooling(32, pooling_mode="cls" if model_type in CLS_POOLED else "mean")]
     if model_type == "gemma3_text":
         identity = torch.nn.Identity()
         modules += [Dense(32, 64, bias=False, activation_function=identity)]
         modules += [Dense(64, 32, bias=False, activation_function=identity)]
-    prompts = {"query": "task: search result | query: ", "STS": "task: sentence similarity | query: "}
-    model = SentenceTransformer(modules=[*modules, Normalize()], prompts=prompts, device="cpu")
+    model = SentenceTransformer(modules=[*modules, Normalize()], prompts=PROMPTS, device="cpu")
     model.save_pretrained(str(folder), create_model_card=False)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(backbone / name, folder / name)

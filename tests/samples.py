@@ -12,3 +12,6 @@ TEXTS = (
     "Iğdır'dan gelen otobüs gecikti.",
 )
 MATRYOSHKA_DIMS = (32, 16, 8)
+# What the fixture `encoders` builds, and those of them that pool the first token.
+MODEL_TYPES = ("gemma3_text", "gte", "bert", "xlm-roberta", "modernbert")
+CLS_POOLED = ("gte", "modernbert")

@@ -9,13 +9,16 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from safetensors.torch import load_file
 from samples import MATRYOSHKA_DIMS, TEXTS
 from scripts import run_script
 from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForMaskedLM
 
 from hf_turkembed import record
 from hf_turkembed.cli import main
 from hf_turkembed.json_files import read_json
+from hf_turkembed.modeling.repository import expected_code
 from hf_turkembed.recipe import DatasetConfig, StageConfig, TaskConfig
 from hf_turkembed.record import Identity, Observed, Provenance
 from hf_turkembed.sandbox.relations import sample_triplet
@@ -122,6 +125,12 @@ def test_a_refusal_does_not_stand_in_the_way_of_the_recipe_that_it_asks_for(
     assert not list((tmp_path / "run").iterdir())
 
 
+def test_texts_longer_than_a_table_of_positions_are_refused(two_stages, encoders, tmp_path):
+    error = two_stages(f"finetune.base_model={encoders('xlm-roberta')}", "finetune.max_length=65")
+    assert "`max_length` is 65, but the model has a table of positions for 64 tokens; lower it" in error
+    assert not list((tmp_path / "run").iterdir())
+
+
 @pytest.mark.parametrize(("batch_size", "processes", "passes"), [(2, 1, True), (2, 2, False), (4, 2, True)])
 def test_a_process_needs_two_rows_where_rows_of_one_process_are_compared(batch_size, processes, passes):
     from finetune import check_share
@@ -225,3 +234,48 @@ def test_both_would_be_published(stage, part, monkeypatch, capsys, tmp_path):
         assert checks["adapter changes embeddings"]["value"] > 1e-2
         assert checks["base model"]["detail"] == "`example/base` is at hand"
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", ["xlm-roberta", "modernbert"])
+def test_an_encoder_with_a_head_for_masked_tokens_is_trained_published_and_loaded_in_every_way(
+    two_stages, encoders, monkeypatch, capsys, tmp_path, model_type
+):
+    base = tmp_path / "base"
+    write_base(base, encoders(model_type))
+    # Somebody else's checkpoint: no code, no widths, and the network under the prefix of a model for masked tokens.
+    for path in base.glob("*.py"):
+        path.unlink()
+    AutoModelForMaskedLM.from_pretrained(base).save_pretrained(base)
+    config = read_json(base / "config.json")
+    own = ("auto_map", "matryoshka_dims", "matryoshka_dimensions")
+    (base / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key not in own}))
+    assert config["architectures"][0].endswith("ForMaskedLM")
+    assert two_stages(f"finetune.base_model={base}", "finetune.max_length=64") is None
+    folder = tmp_path / "run" / "finetune-sts"
+    start, end = (SentenceTransformer(str(path), device="cpu").encode(TEXTS) for path in (base, folder))
+    assert np.abs(start - end).max() > 1e-6
+
+    options = ["--repo-id", "example/it", "--license", "mit", "--language", "tr", "--outbox", str(tmp_path / "outbox")]
+    monkeypatch.setattr(sys, "argv", ["hf-turkembed", "publish", str(folder), *options, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    published = tmp_path / "outbox" / "example" / "it"
+    monkeypatch.setattr(sys, "argv", ["hf-turkembed", "verify", str(published), "--json"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    verification = json.loads(capsys.readouterr().out)
+    assert verification["passed"] and verification["loaded"]
+
+    reference, files = expected_code(published)
+    assert files[0].name == f"modeling_matryoshka_{model_type.replace('-', '_')}.py"
+    assert read_json(published / "config.json")["auto_map"] == {"AutoModel": reference}
+    assert {path.name: path.read_bytes() for path in published.glob("*.py")} == {
+        file.name: file.read_bytes() for file in files
+    }
+    names = load_file(published / "model.safetensors").keys()
+    assert names == load_file(encoders(model_type) / "model.safetensors").keys()
+    assert read_json(published / "sentence_bert_config.json")["max_seq_length"] == 64

@@ -1,16 +1,19 @@
 """What the scripts check before any work."""
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from samples import MATRYOSHKA_DIMS
 
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.step import identify
 from input_checks import check_local_data
-from inputs import find_columns, read_labelled
+from inputs import find_columns, load_encoder, read_labelled
 from score import choose_widths
 from startup import check_topology
 
@@ -239,3 +242,20 @@ def test_stsb_tr_by_its_translators_is_read_with_its_scores_as_texts(tmp_path, m
     found = read_labelled(read, identify(read, "score"), "suites.stsb-tr.data", suite.data, suite.kind)
     assert len(found["score"]) == rows and found["sentence2"][-1] == f"sentence2 {rows - 1}"
     assert min(found["score"]) == 0 and max(found["score"]) == 1 and found["score"][1] == pytest.approx(1.1 / 5)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta"])
+def test_a_layer_that_a_checkpoint_lacks_is_the_same_in_every_run(encoders, tmp_path, model_type):
+    folder = shutil.copytree(encoders(model_type), tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not name.startswith("pooler.")}
+    assert len(kept) == len(weights) - 2
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        drawn = torch.rand(1)
+        torch.manual_seed(seed)
+        states.append(load_encoder(folder, "float32", "cpu").state_dict())
+        assert torch.equal(torch.rand(1), drawn)
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())

@@ -23,6 +23,7 @@ def encode(
     import torch
     from sentence_transformers import SentenceTransformer
 
+    from hf_turkembed.modeling.window import limit_length
     from hf_turkembed.publishing import fetch_folder
 
     # Compared with the Hub's digests, which the library that loads it does not do.
@@ -31,6 +32,7 @@ def encode(
         _check_width(folder, truncate_dim)
     # A checkpoint in bfloat16 would give vectors whose norm is off by half a percent.
     model = SentenceTransformer(folder, truncate_dim=truncate_dim, model_kwargs={"dtype": torch.float32})
+    limit_length(model)
     for batch in _batched(line.rstrip("\r\n") for line in sys.stdin):
         for vector in model.encode(batch, normalize_embeddings=True, show_progress_bar=False):
             typer.echo(json.dumps([float(value) for value in vector]))

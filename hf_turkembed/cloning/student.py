@@ -9,20 +9,21 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import MODEL_MAPPING, AutoConfig, PreTrainedConfig
 
 from hf_turkembed.checkpoint import StoredTensor, list_tensors, write_checkpoint
 from hf_turkembed.cloning.composition import Initialization, compose_table, plan_rows
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_code
+from hf_turkembed.modeling.window import unused_positions
 from hf_turkembed.tokenizer.reading import read_tokenizer
 
-# Last parts of the table's name in the architectures we clone: Gemma, then GTE and BERT.
-_TABLE_NAMES = ("embed_tokens.weight", "word_embeddings.weight")
+# Last parts of the table's name in the architectures we clone: Gemma; GTE, BERT and XLM-R; ModernBERT.
+_TABLE_NAMES = ("embed_tokens.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _POSITIONS = "position_embeddings.weight"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 _SETTINGS_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
-_SPECIAL_IDS = ("pad_token", "bos_token", "eos_token")
+_SPECIAL_IDS = ("pad_token", "bos_token", "eos_token", "cls_token", "sep_token")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +81,16 @@ def clone_model(
     Raises:
         FileNotFoundError: If the teacher or the tokenizer folder lacks a file.
         ValueError: If the teacher has GTE's older layout, would attend causally or overflow its type, its table has
-            fewer rows than its tokenizer needs, a weight is not finite or a file damaged, or widths or length do not
-            fit. Nothing is written then.
+            fewer rows than its tokenizer needs, a weight is not finite or a file damaged, or widths, length or the id
+            of padding do not fit. Nothing is written then.
     """
-    tensors = list_tensors(teacher)
     table = find_table(teacher)
     check_encoder(teacher, matryoshka_dims)
     for name in _TOKENIZER_FILES:
         if not (tokenizer / name).is_file():
             raise FileNotFoundError(f"{tokenizer} holds no {name}; expected the folder of a fast tokenizer.")
     config = AutoConfig.from_pretrained(teacher)
+    tensors = _find_network(teacher, config)
     _check_precision(config, tensors, table, teacher)
     _check_length(tensors, config, max_length, yarn, teacher)
     heads = _find_heads(teacher)
@@ -99,10 +100,12 @@ def clone_model(
     old_tokenizer = read_tokenizer(teacher / "tokenizer.json")
     _check_rows(old_tokenizer, table, teacher)
     tokens = _list_tokens(tokenizer)
-    special_ids = _find_special_ids(tokenizer, tokens)
+    special_ids = _find_special_ids(tokenizer, tokens, config, old_tokenizer)
+    _check_padding(config, special_ids, teacher, tokenizer)
     plan = plan_rows(old_tokenizer, tokens, table.shape[0])
     new_table = compose_table(table, plan, initialization, seed=seed)
-    write_checkpoint(output / "model.safetensors", tensors, {table.name: new_table})
+    replaced = {name: new_table for name, stored in tensors.items() if stored == table}
+    write_checkpoint(output / "model.safetensors", tensors, replaced)
     _write_config(config, special_ids, output, len(tokens), max_length, yarn)
     _copy_tokenizer(tokenizer, output, max_length)
     _copy_modules(teacher, output, max_length)
@@ -154,10 +157,11 @@ def _check_length(
     tensors: Mapping[str, StoredTensor], config: PreTrainedConfig, max_length: int, yarn: bool, teacher: Path
 ) -> None:
     """Refuse texts longer than a table of positions, and a stretch that the network does not know."""
+    unused = unused_positions(config.to_dict())
     for stored in tensors.values():
-        if stored.name.endswith(_POSITIONS) and max_length > stored.shape[0]:
+        if stored.name.endswith(_POSITIONS) and max_length > (window := stored.shape[0] - unused):
             raise ValueError(
-                f"`max_length` is {max_length}, but {teacher} has a table of {stored.shape[0]} positions; lower it."
+                f"`max_length` is {max_length}, but {teacher} has a table of positions for {window} tokens; lower it."
             )
     if max_length < 1:
         raise ValueError(f"`max_length` is {max_length}; expected at least 1.")
@@ -170,6 +174,16 @@ def _check_length(
         )
 
 
+def _check_padding(config: PreTrainedConfig, special_ids: Mapping[str, int], teacher: Path, tokenizer: Path) -> None:
+    """Refuse another id of padding where positions are counted from it, as all of them would be other ones."""
+    found = special_ids.get("pad_token_id", config.pad_token_id)
+    if unused_positions(config.to_dict()) and found != config.pad_token_id:
+        raise ValueError(
+            f"{tokenizer} has the `pad_token` at id {found}, but {teacher} counts positions from its own, at "
+            f"{config.pad_token_id}; keep it there."
+        )
+
+
 def _check_rows(tokenizer: Tokenizer, table: StoredTensor, teacher: Path) -> None:
     """Refuse a tokenizer with more tokens than the table has rows, but for special ones that text never holds."""
     special = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special}
@@ -179,6 +193,14 @@ def _check_rows(tokenizer: Tokenizer, table: StoredTensor, teacher: Path) -> Non
             f"{teacher}/tokenizer.json has {len(past)} tokens without a row, such as {min(past)!r}: the table has "
             f"{table.shape[0]} rows. The two are not of one model."
         )
+
+
+def _find_network(teacher: Path, config: PreTrainedConfig) -> dict[str, StoredTensor]:
+    """List the network's tensors by its own names, without a head for masked tokens that the checkpoint may hold."""
+    tensors = list_tensors(teacher)
+    network: Any = MODEL_MAPPING[type(config)]
+    prefix = f"{network.base_model_prefix}."
+    return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)} or tensors
 
 
 def _find_heads(teacher: Path) -> list[_Head]:
@@ -202,14 +224,21 @@ def _list_tokens(folder: Path) -> list[str]:
     return tokens
 
 
-def _find_special_ids(tokenizer: Path, tokens: Sequence[str]) -> dict[str, int]:
-    """Find the ids of the special tokens that a config.json holds."""
+def _find_special_ids(
+    tokenizer: Path, tokens: Sequence[str], config: PreTrainedConfig, old_tokenizer: Tokenizer
+) -> dict[str, int]:
+    """Find the ids of the special tokens that a config.json holds, by their names, or else by those of the old ids."""
     path = tokenizer / "tokenizer_config.json"
     names = read_json(path)
     found = {key: names[key] for key in _SPECIAL_IDS if isinstance(names.get(key), str)}
     for key, name in found.items():
         if name not in tokens:
             raise ValueError(f"{path} has the `{key}` {name!r}, which is not among the tokens.")
+    for key in _SPECIAL_IDS:
+        row = getattr(config, f"{key}_id", None)
+        name = old_tokenizer.id_to_token(row) if isinstance(row, int) else None
+        if key not in found and name in tokens:
+            found[key] = name
     return {f"{key}_id": tokens.index(name) for key, name in found.items()}
 
 

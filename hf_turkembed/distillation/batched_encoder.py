@@ -11,11 +11,12 @@ from torch import Tensor
 
 from hf_turkembed.distillation.batching import MOST_PADDING, split_by_tokens
 from hf_turkembed.distillation.window import cut_text, tokenize
+from hf_turkembed.modeling.window import check_length, find_window
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Limits above this stand for none.
+# Of a model that reads texts of any length.
 _NO_LIMIT = 10**9
 
 
@@ -60,7 +61,7 @@ class BatchedEncoder:
 
         Raises:
             ValueError: If the model has no prompt of that name, its pooling leaves prompts out, it has no dense heads
-                though their input is asked for, or its window is shorter than `max_length`.
+                though their input is asked for, its window is shorter than `max_length`, or its table of positions is.
         """
         if prompt is not None and prompt not in model.prompts:
             raise ValueError(f"the model has no prompt {prompt!r}; it has {', '.join(model.prompts) or 'none'}.")
@@ -73,6 +74,7 @@ class BatchedEncoder:
                 f"`max_length` is {max_length}, but the model reads {window} tokens; lower it, or set "
                 "`extend_window: true` to go beyond what it was trained with."
             )
+        check_length(model, max_length)
         self.model = model
         self._prompt: str = "" if prompt is None else model.prompts[prompt] or ""
         if self._prompt and not all(getattr(module, "include_prompt", True) for module in model):
@@ -188,8 +190,6 @@ def pad(ids: Sequence[NDArray[np.int32]], group: NDArray[np.int64], pad_id: int)
 
 def model_window(model: "SentenceTransformer") -> int:
     """Return the most tokens a model was made for: its tokenizer's limit, or where there is none its positions."""
-    limit = model.max_seq_length
-    if limit is not None and limit < _NO_LIMIT:
-        return int(limit)
     first: Any = model[0]
-    return int(getattr(first.model.config, "max_position_embeddings", _NO_LIMIT))
+    window = find_window(first.model.config.to_dict(), model.max_seq_length)
+    return _NO_LIMIT if window is None else window

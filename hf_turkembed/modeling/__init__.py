@@ -6,11 +6,15 @@ from hf_turkembed.modeling.modeling_matryoshka import MatryoshkaMixin
 from hf_turkembed.modeling.modeling_matryoshka_bert import MatryoshkaBertModel
 from hf_turkembed.modeling.modeling_matryoshka_gemma3 import MatryoshkaGemma3TextModel
 from hf_turkembed.modeling.modeling_matryoshka_gte import MatryoshkaGteModel
+from hf_turkembed.modeling.modeling_matryoshka_modernbert import MatryoshkaModernBertModel
+from hf_turkembed.modeling.modeling_matryoshka_xlm_roberta import MatryoshkaXLMRobertaModel
 
 MODEL_CLASSES: tuple[type[MatryoshkaMixin], ...] = (
     MatryoshkaBertModel,
     MatryoshkaGemma3TextModel,
     MatryoshkaGteModel,
+    MatryoshkaModernBertModel,
+    MatryoshkaXLMRobertaModel,
 )
 
 
@@ -21,4 +25,12 @@ def register() -> None:
         AutoModel.register(model_class.config_class, model_class, exist_ok=True)
 
 
-__all__ = ["MODEL_CLASSES", "MatryoshkaBertModel", "MatryoshkaGemma3TextModel", "MatryoshkaGteModel", "register"]
+__all__ = [
+    "MODEL_CLASSES",
+    "MatryoshkaBertModel",
+    "MatryoshkaGemma3TextModel",
+    "MatryoshkaGteModel",
+    "MatryoshkaModernBertModel",
+    "MatryoshkaXLMRobertaModel",
+    "register",
+]

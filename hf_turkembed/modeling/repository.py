@@ -219,7 +219,7 @@ def _check_weights(folder: Path) -> None:
         if had_bar:
             logging.enable_progress_bar()
     found = loaded[1]
-    # A layer of BERT that sentence embeddings do not pass through.
+    # A layer of BERT and XLM-R that sentence embeddings do not pass through.
     if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
         raise ValueError(f"{folder}: the tensor `{missing[0]}` is missing; expected all that config.json describes.")
     for name, stored, expected in sorted(found["mismatched_keys"]):

@@ -12,6 +12,8 @@ from typing import Any
 
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.modeling_matryoshka_gemma3 import flatten_rope
+from hf_turkembed.modeling.modeling_matryoshka_modernbert import flatten_layers
+from hf_turkembed.modeling.window import find_window
 
 _MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 _POOLING_FLAGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens"}
@@ -30,6 +32,8 @@ def write_server_files(folder: Path) -> None:
         flatten_rope(config)
         if "layer_types" in config:
             _set_pattern(config)
+    if config["model_type"] == "modernbert":
+        flatten_layers(config)
     if config["model_type"] == "gte":
         # vLLM builds its GTE only where this is said; transformers knows no other.
         config["position_embedding_type"] = "rope"
@@ -43,7 +47,7 @@ def write_server_files(folder: Path) -> None:
             _write_pooling(folder / module["path"] / "config.json")
     _write(folder / "modules.json", modules)
     if "max_position_embeddings" in config:
-        _write_limit(folder, config["max_position_embeddings"])
+        _write_limit(folder, config)
 
 
 def _set_pattern(config: dict[str, Any]) -> None:
@@ -75,13 +79,16 @@ def _write_pooling(path: Path) -> None:
     _write(path, settings | {flag: name == mode for name, flag in _POOLING_FLAGS.items()})
 
 
-def _write_limit(folder: Path, positions: int) -> None:
-    """Write the longest text, in tokens, where servers look for it."""
-    path = folder / "sentence_bert_config.json"
+def _write_limit(folder: Path, config: dict[str, Any]) -> None:
+    """Write the longest text, in tokens, where servers look for it, and no more than there are positions for."""
+    path, positions = folder / "sentence_bert_config.json", config["max_position_embeddings"]
     if path.is_file():
         settings = read_json(path)
-        longest = read_json(folder / "tokenizer_config.json").get("model_max_length", positions)
-        settings.setdefault("max_seq_length", int(min(longest, positions)))
+        limit = settings.get("max_seq_length")
+        if limit is None:
+            longest = read_json(folder / "tokenizer_config.json").get("model_max_length", positions)
+            limit = min(longest, positions)
+        settings["max_seq_length"] = find_window(config, limit)
         _write(path, settings)
 
 

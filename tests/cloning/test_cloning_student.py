@@ -276,7 +276,7 @@ def test_a_tokenizer_with_holes_is_refused(gemma, extended, tmp_path):
         clone(gemma, extended, tmp_path / "student")
 
 
-@pytest.mark.parametrize("model_type", ["gte", "bert"])
+@pytest.mark.parametrize("model_type", ["gte", "bert", "modernbert"])
 def test_other_architectures_are_cloned_the_same_way(encoders, extended, tmp_path, model_type):
     teacher = encoders(model_type)
     report = clone(teacher, extended, tmp_path / "student", max_length=64)
@@ -302,7 +302,9 @@ def test_settings_out_of_range_are_refused(gemma, extended, tmp_path, settings, 
 
 
 def test_a_window_is_not_stretched_past_a_table_of_positions(encoders, extended, tmp_path):
-    with pytest.raises(ValueError, match=r"`max_length` is 65, but .* has a table of 64 positions; lower it"):
+    with pytest.raises(
+        ValueError, match=r"`max_length` is 65, but .* has a table of positions for 64 tokens; lower it"
+    ):
         clone(encoders("bert"), extended, tmp_path / "student", max_length=65)
 
 

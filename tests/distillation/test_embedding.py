@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from samples import TEXTS
+from samples import MODEL_TYPES, TEXTS
 from sentence_transformers import SentenceTransformer
 from stores import CORPUS, embed, encoder
 
@@ -22,7 +22,7 @@ def read(folder, name="embedding", pattern="*/*.parquet"):
     return texts, np.concatenate([vectors_of(table, name) for table in tables]).astype(np.float32)
 
 
-@pytest.mark.parametrize("model_type", ["gemma3_text", "gte", "bert"])
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize("prompt", [None, "STS"])
 def test_embeddings_are_those_of_sentence_transformers(encoders, model_type, prompt):
     folder = encoders(model_type)

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from samples import MATRYOSHKA_DIMS, TEXTS
+from samples import MATRYOSHKA_DIMS, MODEL_TYPES, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from transformers.models.bert.modeling_bert import BertModel
 
 from hf_turkembed import MatryoshkaGemma3TextModel
 from hf_turkembed.modeling.repository import check_config, check_encoder, save_model, write_matryoshka_code
-
-MODEL_TYPES = ("gemma3_text", "gte", "bert")
 
 
 def encode(folder, dim=None, texts=TEXTS, padding_side="right"):
@@ -316,7 +314,7 @@ def test_widths_have_to_be_distinct_and_falling(copied, dims):
 
 def test_a_model_type_without_a_class_is_refused_with_what_to_add(copied):
     change_json(copied / "config.json", model_type="roberta")
-    known = r"'roberta'; Matryoshka classes exist for bert, gemma3_text, gte"
+    known = r"'roberta'; Matryoshka classes exist for bert, gemma3_text, gte, modernbert, xlm-roberta\."
     added = r"modeling_matryoshka_roberta.py with the class `MatryoshkaRobertaModel\(MatryoshkaMixin, RobertaModel\)`"
     with pytest.raises(ValueError, match=f"{known}.*{added}"):
         write_matryoshka_code(copied, (32,))
@@ -343,14 +341,16 @@ def test_widths_are_at_least_one(copied, widths):
         write_matryoshka_code(copied, widths)
 
 
-@pytest.mark.parametrize("model_type", ["gemma3_text", "gte", "bert"])
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_weights_that_are_missing_damaged_or_of_another_shape_are_refused_before_training(
     encoders, tmp_path, model_type
 ):
     folder = Path(shutil.copytree(encoders(model_type), tmp_path / "model"))
     path = folder / "model.safetensors"
     weights = load_file(path)
-    name = next(name for name in weights if "down_proj.weight" in name or "output.dense.weight" in name)
+    name = next(
+        name for name in weights if name.endswith(("down_proj.weight", "output.dense.weight", "mlp.Wo.weight"))
+    )
     save_file({key: value for key, value in weights.items() if key != name}, path, metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"the tensor `.*weight` is missing"):
         check_encoder(folder, MATRYOSHKA_DIMS)

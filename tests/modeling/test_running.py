@@ -1,5 +1,6 @@
 """The model class in the settings that people run it in: precision, padding, length, compilation, devices, saving."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,15 +8,13 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from samples import MATRYOSHKA_DIMS, TEXTS
+from samples import CLS_POOLED, MATRYOSHKA_DIMS, MODEL_TYPES, TEXTS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense
 from transformers import AutoModel, AutoTokenizer
 
 from hf_turkembed.modeling.repository import write_matryoshka_code
 from hf_turkembed.publishing import check_loaders
-
-MODEL_TYPES = ("gemma3_text", "gte", "bert")
 
 each_architecture = pytest.mark.parametrize("model_type", MODEL_TYPES)
 
@@ -61,6 +60,17 @@ def test_left_padding_gives_what_sentence_transformers_gives(encoders, model_typ
 
 
 @each_architecture
+def test_states_of_all_layers_are_there_on_request_and_only_then(encoders, model_type):
+    folder = encoders(model_type)
+    model = AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        plain, asked = model(**tokens(folder)), model(**tokens(folder), output_hidden_states=True)
+    assert plain.hidden_states is None and plain.attentions is None
+    assert len(asked.hidden_states) == 3
+    assert_close(asked.pooler_output, plain.pooler_output)
+
+
+@each_architecture
 def test_an_empty_text_has_an_embedding_of_unit_norm(encoders, model_type):
     folder = encoders(model_type)
     embedding = encode(folder, tokens(folder, [""]))
@@ -83,24 +93,30 @@ def test_a_row_of_nothing_but_padding_is_finite_and_leaves_the_others_alone(enco
     assert encode(folder, batch, attn_implementation=attention).isfinite().all()
 
 
-@each_architecture
+@pytest.mark.parametrize(
+    # ModernBERT takes as long as Gemma 3, whose layers of near tokens are masked alike.
+    "model_type",
+    [pytest.param(name, marks=pytest.mark.slow if name == "modernbert" else ()) for name in MODEL_TYPES],
+)
 def test_8192_tokens_are_pooled_as_the_native_hidden_states_say(encoders, tmp_path, model_type):
     folder, length = tmp_path / "long", 8192
     shutil.copytree(encoders(model_type), folder)
-    text = (folder / "config.json").read_text()
-    assert text.count('"max_position_embeddings": 64') == 1
-    (folder / "config.json").write_text(text.replace('_embeddings": 64', f'_embeddings": {length}'))
-    if model_type == "bert":
+    config = json.loads((folder / "config.json").read_text())
+    positions = config["max_position_embeddings"] - 64 + length
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": positions}))
+    if model_type in ("bert", "xlm-roberta"):
         weights = load_file(folder / "model.safetensors")
-        weights["embeddings.position_embeddings.weight"] = torch.randn(length, 32) * 0.02
+        weights["embeddings.position_embeddings.weight"] = torch.randn(positions, 32) * 0.02
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    batch = {"input_ids": torch.randint(5, 300, (1, length), generator=torch.Generator().manual_seed(0))}
+    batch = {
+        "input_ids": torch.randint(5, config["vocab_size"], (1, length), generator=torch.Generator().manual_seed(0))
+    }
     batch["attention_mask"] = torch.ones_like(batch["input_ids"])
     model = AutoModel.from_pretrained(folder).eval()
     with torch.no_grad():
         output = model(**batch)
         hidden = model.native_class().from_pretrained(folder).eval()(**batch).last_hidden_state
-    pooled = hidden[:, 0] if model_type == "gte" else hidden.mean(dim=1)
+    pooled = hidden[:, 0] if model_type in CLS_POOLED else hidden.mean(dim=1)
     for name in ("2_Dense", "3_Dense") if model_type == "gemma3_text" else ():
         pooled = pooled @ load_file(folder / name / "model.safetensors")["linear.weight"].T
     assert_close(output.last_hidden_state, hidden)
@@ -146,7 +162,7 @@ def test_gemma_does_not_run_in_float16_through_autocast(gemma):
         model(**batch)
 
 
-@pytest.mark.parametrize("model_type", ["gte", "bert"])
+@pytest.mark.parametrize("model_type", [name for name in MODEL_TYPES if name != "gemma3_text"])
 def test_the_others_run_in_float16(encoders, model_type):
     folder = encoders(model_type)
     full = encode(folder, tokens(folder))
@@ -163,7 +179,11 @@ def compiled(folder, **settings):
         return [model(**tokens(folder, texts)).pooler_output for texts in (TEXTS, TEXTS[1:2])]
 
 
-@each_architecture
+@pytest.mark.parametrize(
+    # XLM-R differs from BERT in its positions alone.
+    "model_type",
+    [pytest.param(name, marks=pytest.mark.slow if name == "xlm-roberta" else ()) for name in MODEL_TYPES],
+)
 def test_a_compiled_model_gives_the_same_without_leaving_the_graph(encoders, model_type):
     folder = encoders(model_type)
     for embeddings, texts in zip(compiled(folder, backend="eager", fullgraph=True), (TEXTS, TEXTS[1:2]), strict=True):
@@ -246,7 +266,7 @@ def saved_without_the_package(encoders, tmp_path_factory):
 
 @pytest.mark.launch
 @pytest.mark.parametrize(
-    "model_type", ["gemma3_text", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gte", "bert"))]
+    "model_type", ["gemma3_text", *(pytest.param(name, marks=pytest.mark.slow) for name in MODEL_TYPES[1:])]
 )
 def test_saved_without_the_package_it_loads_the_same_in_every_way(saved_without_the_package, encoders, model_type):
     folder = saved_without_the_package / model_type
@@ -264,7 +284,7 @@ def test_only_padding_gives_numbers_in_float16_too(encoders):
 
 
 def test_a_mask_may_be_of_booleans_and_must_be_of_tokens(encoders):
-    for model_type in ("gte", "bert"):
+    for model_type in MODEL_TYPES[1:]:
         folder = encoders(model_type)
         batch = tokens(folder)
         expected = encode(folder, batch)

@@ -8,15 +8,13 @@ import shutil
 
 import pytest
 from safetensors.torch import load_file
-from samples import MATRYOSHKA_DIMS, TEXTS
+from samples import CLS_POOLED, MATRYOSHKA_DIMS, MODEL_TYPES, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import AutoConfig, AutoModel
 
 from hf_turkembed.modeling.server_files import write_server_files
 from hf_turkembed.publishing.staging import stage_folder
 from hf_turkembed.scores import ScoreReport
-
-MODEL_TYPES = ("gemma3_text", "gte", "bert")
 
 # huggingface/text-embeddings-inference at 8a7cf4ac, router/src/lib.rs: ModelConfig, PoolConfig, STConfig.
 TEI_FILES = {
@@ -25,7 +23,7 @@ TEI_FILES = {
     "sentence_bert_config.json": {"max_seq_length": int},
 }
 # The same, by model type: Gemma3Config and GTEConfig of backends/candle/src/models/{gemma3,gte}.rs at 8a7cf4ac, and
-# BertConfig of bert.rs at 4d944459.
+# BertConfig of bert.rs at 4d944459, ModernBertConfig of modernbert.rs at 0aef8dbe.
 TEI_CONFIG = {
     "gemma3_text": {
         "attention_bias": bool,
@@ -68,7 +66,34 @@ TEI_CONFIG = {
         "type_vocab_size": int,
         "vocab_size": int,
     },
+    # `usize`, `f64` and `bool` that are not optional; a table of layers or of rotary settings is not read.
+    "modernbert": {
+        "attention_bias": bool,
+        "attention_dropout": float,
+        "bos_token_id": int,
+        "classifier_activation": str,
+        "cls_token_id": int,
+        "eos_token_id": int,
+        "global_attn_every_n_layers": int,
+        "global_rope_theta": float,
+        "hidden_activation": str,
+        "hidden_size": int,
+        "initializer_cutoff_factor": float,
+        "initializer_range": float,
+        "intermediate_size": int,
+        "local_attention": int,
+        "local_rope_theta": float,
+        "norm_bias": bool,
+        "norm_eps": float,
+        "num_attention_heads": int,
+        "num_hidden_layers": int,
+        "pad_token_id": int,
+        "sep_token_id": int,
+        "vocab_size": int,
+    },
 }
+# `load_roberta` of the same file as BERT's.
+TEI_CONFIG["xlm-roberta"] = TEI_CONFIG["bert"]
 # The same, backends/src/lib.rs at 028192f1: ModuleType, whose other names it does not parse.
 TEI_MODULES = {f"sentence_transformers.models.{name}" for name in ("Dense", "Normalize", "Pooling", "Transformer")}
 # The same, backends/candle/src/models/dense.rs at 0d1b698f: DenseConfig and DenseActivation.
@@ -95,9 +120,22 @@ TENSORS = {
         *(f"encoder.layer.0.attention.self.{part}" for part in ("query", "key", "value")),
         *(f"encoder.layer.0.{part}.dense" for part in ("attention.output", "intermediate", "output")),
     },
+    "modernbert": {
+        "embeddings.tok_embeddings",
+        "embeddings.norm",
+        "final_norm",
+        *(f"layers.1.{part}" for part in ("attn_norm", "attn.Wqkv", "attn.Wo", "mlp_norm", "mlp.Wi", "mlp.Wo")),
+    },
 }
+TENSORS["xlm-roberta"] = TENSORS["bert"]
 # vllm-project/vllm, vllm/model_executor/models/registry.py at 0002bff0: names of architectures.
-VLLM_ARCHITECTURES = {"gemma3_text": "Gemma3TextModel", "gte": "GteModel", "bert": "BertModel"}
+VLLM_ARCHITECTURES = {
+    "gemma3_text": "Gemma3TextModel",
+    "gte": "GteModel",
+    "bert": "BertModel",
+    "xlm-roberta": "XLMRobertaModel",
+    "modernbert": "ModernBertModel",
+}
 # The same: config.json keys that change what is computed or allowed, and where they are read.
 VLLM_CONFIG = {
     # vllm/model_executor/models/config.py: Gemma3TextModelConfig.
@@ -105,6 +143,15 @@ VLLM_CONFIG = {
     # bert_with_rope.py: BertWithRopeEmbedding; config.py: SnowflakeGteNewModelConfig.
     "gte": {"position_embedding_type": "rope", "hidden_act": "gelu"},
     "bert": {},
+    # roberta.py at 14a1f942: positions are moved by it, as in transformers.
+    "xlm-roberta": {"pad_token_id": 1},
+    # modernbert.py at 8ae7ba4d: always exact GELU; layers and bases from these, by transformers 4 or 5.
+    "modernbert": {
+        "hidden_activation": "gelu",
+        "global_attn_every_n_layers": 2,
+        "global_rope_theta": 160_000.0,
+        "local_rope_theta": 10_000.0,
+    },
 }
 
 each_architecture = pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -140,7 +187,7 @@ def test_text_embeddings_inference_finds_the_keys_of_every_file(encoders, model_
         assert not lacking(read(encoders(model_type) / name), table), name
 
 
-@pytest.mark.parametrize("model_type", ["gemma3_text", "bert"])
+@pytest.mark.parametrize("model_type", [name for name in MODEL_TYPES if name != "gte"])
 def test_text_embeddings_inference_finds_the_keys_of_the_network(encoders, model_type):
     config = read(encoders(model_type) / "config.json")
     assert not lacking(config, TEI_CONFIG[model_type])
@@ -197,7 +244,7 @@ def test_vllm_finds_its_architecture_and_the_widths_that_a_request_may_ask_for(e
     # vllm/config/model.py: ModelConfig.matryoshka_dimensions.
     assert config["matryoshka_dimensions"] == config["matryoshka_dims"] == list(MATRYOSHKA_DIMS)
     flags = {key for key, value in read(encoders(model_type) / "1_Pooling/config.json").items() if value is True}
-    pooling = "pooling_mode_cls_token" if model_type == "gte" else "pooling_mode_mean_tokens"
+    pooling = "pooling_mode_cls_token" if model_type in CLS_POOLED else "pooling_mode_mean_tokens"
     assert flags == {"include_prompt", pooling}
 
 
@@ -213,13 +260,18 @@ def test_the_older_form_says_the_same_to_every_loader(resaved, model_type):
         "sentence_bert_config.json",
         "config.json",
     }
-    ours = {"_sliding_window_pattern", "matryoshka_dimensions", "position_embedding_type"}
+    ours = {
+        "_sliding_window_pattern",
+        "global_attn_every_n_layers",
+        "matryoshka_dimensions",
+        "position_embedding_type",
+    }
     changed = AutoConfig.from_pretrained(folder).to_dict()
     assert {k: v for k, v in changed.items() if k not in ours} == {k: v for k, v in config.items() if k not in ours}
     model = SentenceTransformer(str(folder), device="cpu")
     assert (model.encode(list(TEXTS)) == embeddings).all()
     assert model.max_seq_length == 64
-    assert AutoModel.from_pretrained(folder).pooling_mode == ("cls" if model_type == "gte" else "mean")
+    assert AutoModel.from_pretrained(folder).pooling_mode == ("cls" if model_type in CLS_POOLED else "mean")
     older = {path: path.read_bytes() for path in folder.rglob("*.json")}
     write_server_files(folder)
     assert older == {path: path.read_bytes() for path in folder.rglob("*.json")}
