@@ -6,6 +6,7 @@ import json
 import numbers
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -18,6 +19,8 @@ SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
 # In a published repo: the records that its provenance.json leads back to.
 LINEAGE_FILE = "lineage.json"
+# Weights, settings and tables; see `is_output`.
+_OUTPUT = re.compile(r"(?!(.*/)?(provenance|lineage|scores|adapter_config)\.json$).*\.(safetensors|json)")
 # Packages whose versions can change what a step computes.
 _RECORDED_PACKAGES = (
     "accelerate",
@@ -121,6 +124,17 @@ def digest_file(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def is_output(name: str) -> bool:
+    """Tell whether a record holds the digest of a file: weights, and all settings and tables that loaders read.
+
+    Records themselves and scores come later, and an adapter is told the name of its base when it is published.
+
+    Args:
+        name: Path below the folder of a step.
+    """
+    return _OUTPUT.fullmatch(name) is not None
 
 
 def digest_path(path: Path) -> str:

@@ -24,9 +24,6 @@ from hf_turkembed.version import __version__
 
 logger = logging.getLogger(__name__)
 
-# What every reader of a model depends on; its digest is in the record of whatever step wrote it.
-_DIGESTED = ("*.safetensors", "tokenizer.json")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -144,14 +141,15 @@ def finish_step(
         step: What `open_step` gave.
         counts: Numbers the step counted, for `Observed.counts`.
         num_processes: Size of the process group that ran it.
-        outputs: Names of files whose digests the record holds, besides weights and tokenizer.
+        outputs: Names of files whose digests the record holds, besides weights and settings.
         parts: Names of folders that can be published by themselves; each gets the record with its own outputs alone.
 
     Raises:
         ValueError: If a number in `counts` is not finite.
     """
     seconds = time.monotonic() - step.started
-    found = {path.relative_to(step.partial).as_posix() for name in _DIGESTED for path in step.partial.rglob(name)}
+    files = (path.relative_to(step.partial).as_posix() for path in step.partial.rglob("*.*") if path.is_file())
+    found = set(filter(record.is_output, files))
     observed = Observed(
         finished=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(seconds, 2),

@@ -24,7 +24,7 @@ from hf_turkembed.tokenizer import (
     plot_fertility_change,
     write_id_map,
 )
-from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, REPORT_FILE, write_report
+from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 from inputs import fetch, read_all, text_sources
 from startup import clear_errors, read_recipe
 
@@ -53,7 +53,7 @@ def main() -> None:
             preferences=read_preferences(config, counts),
         )
         write_report_files(step.partial, source_folder, format_name(identity.input("source").name), lines)
-        finish_step(step, counts=asdict(report), outputs=(ID_MAP_FILE, REPORT_FILE))
+        finish_step(step, counts=asdict(report))
 
 
 def read_preferences(config: TokenizerConfig, counts: Mapping[str, WordCounts]) -> Preferences:

@@ -20,6 +20,8 @@ from hf_turkembed.publishing.lineage import ADAPTER_CONFIG
 from hf_turkembed.record import Input, Provenance
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# Keys of an adapter's config that its record does not settle: held against the weights, or the name of its base.
+_OF_ITS_OWN = {"base_model_name_or_path", "revision", "target_modules", "peft_version", "inference_mode"}
 _TENSOR = re.compile(r"base_model\.model\.(?P<layer>[\w.]+)\.lora_(?P<side>[AB])\.weight")
 
 
@@ -104,18 +106,21 @@ def adapter_limits(chain: Sequence[Provenance], base_model: str) -> list[str]:
 
 def wrong_adapter(folder: Path) -> Iterator[str]:
     """Say where the config of an adapter differs from its record, and the headers of its weights from the config."""
+    from peft import LoraConfig
+
     config = read_json(folder / ADAPTER_CONFIG)
     settings = _lora_of(records.read_provenance(folder))
-    expected = {
-        "peft_type": "LORA",
-        "r": settings["rank"],
-        "lora_alpha": settings["alpha"],
-        # Code that peft would import.
-        "auto_mapping": None,
-    }
-    for key, value in expected.items():
-        if config.get(key) != value:
-            yield f"{ADAPTER_CONFIG} has the `{key}` {config.get(key)!r}, expected {value!r}"
+    # All else is as peft has it: whatever scales an adapter, or names code that peft would import.
+    made = LoraConfig(
+        task_type="FEATURE_EXTRACTION",
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+    )
+    expected = json.loads(json.dumps(made.to_dict(), default=list))  # type: ignore[no-untyped-call]
+    for key in sorted(config.keys() - _OF_ITS_OWN):
+        if config[key] != expected.get(key):
+            yield f"{ADAPTER_CONFIG} has the `{key}` {config[key]!r}, expected {expected.get(key)!r}"
     try:
         check_repo_id(str(config.get("base_model_name_or_path")))
     except ValueError as error:

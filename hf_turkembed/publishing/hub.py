@@ -78,8 +78,8 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
     """Check that a folder may go into a repo as it stands.
 
     Raises:
-        ValueError: If the repo is public and should be private, its tag names other content, or what would be
-            overwritten or deleted was last written by somebody else and the caller did not name that commit.
+        ValueError: If the repo is public and should be private, its tag names other content, or somebody else wrote
+            there last and the caller did not name that commit.
     """
     if settings.onto not in (None, state.head):
         raise ValueError(
@@ -95,13 +95,15 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
         raise ValueError(
             f"{repo} has a .gitignore, by which the client would leave out files and say nothing; remove it there."
         )
-    lost = (*difference.changed, *difference.deleted)
-    if lost and not (_is_own(state) or settings.create_pr or settings.onto):
+    # What is missing there may have been deleted on purpose; a repo that was only just made holds nothing yet.
+    filled = state.digests.keys() - KEPT_FILES
+    touched = (*difference.changed, *difference.deleted, *(difference.added if filled else ()))
+    if touched and not (_is_own(state) or settings.create_pr or settings.onto):
         raise ValueError(
             f"somebody else wrote last to {repo}, commit {state.head} by {', '.join(state.authors)} "
-            f"({state.title!r}), and publishing would overwrite or delete {len(lost)} of the files there, such as "
-            f"`{lost[0]}`. Look at that commit, take over what shall stay, and publish with `--onto {state.head}`; or "
-            "open a pull request."
+            f"({state.title!r}), and publishing would overwrite, delete or add {len(touched)} files there, such as "
+            f"`{touched[0]}`. Look at that commit, take over what shall stay, and publish with `--onto {state.head}`; "
+            "or open a pull request."
         )
     tagged = state.tags.get(settings.tag or "")
     if tagged is not None and (difference or tagged != state.head):

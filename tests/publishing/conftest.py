@@ -73,8 +73,8 @@ def write_step(folder, step, recipe, inputs, counts, *, seconds=12.34, runs=1, p
         counts=counts,
         outputs={
             path.relative_to(folder).as_posix(): record.digest_file(path)
-            for pattern in ("*.safetensors", "*.parquet", "tokenizer.json", "tokenizer_report.json", "id_map.json")
-            for path in sorted(folder.rglob(pattern))
+            for path in sorted(folder.rglob("*.*"))
+            if record.is_output(path.relative_to(folder).as_posix()) or path.suffix == ".parquet"
         },
         licenses=licenses or {},
         price_per_hour=price,

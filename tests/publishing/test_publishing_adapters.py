@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
+from recorded import record_digests
 from safetensors.torch import load_file, save_file
 from samples import TEXTS
 from sentence_transformers import SentenceTransformer
@@ -20,7 +21,7 @@ from hf_turkembed.publishing.adapters import name_base
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.recipe_release import publish_recipe
-from hf_turkembed.record import Input, digest_file, write_json
+from hf_turkembed.record import Input, write_json
 from hf_turkembed.scores import ScoreReport, write_scores
 
 GOLDEN = Path(__file__).parent / "golden" / "adapter.md"
@@ -163,9 +164,7 @@ def edit_weights(folder, change):
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path, {"format": "pt"})
-    content = read_json(folder / "provenance.json")
-    content["observed"]["outputs"][path.name] = digest_file(path)
-    write_json(folder / "provenance.json", content)
+    record_digests(folder)
 
 
 def forget_digest(folder):
@@ -184,6 +183,10 @@ DAMAGE = {
     "a folder as base": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="distill")),
     "another rank": (FITS, lambda f: edit_json(f / CONFIG, r=8)),
     "another scale": (FITS, lambda f: edit_json(f / CONFIG, lora_alpha=16)),
+    "a scale of its own for a layer": (FITS, lambda f: edit_json(f / CONFIG, alpha_pattern={".*q_proj": 1000})),
+    "another kind of scale": (FITS, lambda f: edit_json(f / CONFIG, use_rslora=True)),
+    "more than an adapter": (FITS, lambda f: edit_json(f / CONFIG, modules_to_save=["norm"])),
+    "a key of nobody": (FITS, lambda f: edit_json(f / CONFIG, gain=2)),
     "another method": (FITS, lambda f: edit_json(f / CONFIG, peft_type="LOHA")),
     "code to import": (FITS, lambda f: edit_json(f / CONFIG, auto_mapping={"parent_library": "os"})),
     "a layer that is not adapted": (FITS, lambda f: edit_json(f / CONFIG, target_modules=["layers.0.mlp.up_proj"])),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from huggingface_hub import metadata_load, metadata_save
+from recorded import record_digests
 from safetensors.torch import load_file, save_file
 from score_samples import make_benchmark, make_score
 
@@ -14,7 +15,7 @@ from hf_turkembed import record
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import cards, render_card, stage_folder, verification, verify_folder
 from hf_turkembed.publishing.card_checks import check_card
-from hf_turkembed.record import digest_file, write_json
+from hf_turkembed.record import write_json
 from hf_turkembed.score_figure import plot_scores
 from hf_turkembed.scores import ScoreReport, read_scores
 from hf_turkembed.tokenizer import plot_fertility_change
@@ -41,13 +42,6 @@ def edit_header(folder, **changes):
     metadata_save(folder / "README.md", header)
 
 
-def record_digest(folder, name):
-    """Write the digest of a file into the record, as a step that made the damage would have done."""
-    content = read_json(folder / "provenance.json")
-    content["observed"]["outputs"][name] = digest_file(folder / name)
-    write_json(folder / "provenance.json", content)
-
-
 def flip_a_bit(path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -57,7 +51,6 @@ def flip_a_bit(path):
 def store_as_bfloat16(folder):
     path = folder / "model.safetensors"
     save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
-    record_digest(folder, path.name)
 
 
 def drop_a_tensor(folder):
@@ -65,7 +58,6 @@ def drop_a_tensor(folder):
     tensors = load_file(path)
     del tensors["norm.weight"]
     save_file(tensors, path, {"format": "pt"})
-    record_digest(folder, path.name)
 
 
 def forget_digest(folder, name):
@@ -78,7 +70,6 @@ def misreport(folder, key):
     report = read_json(folder / "tokenizer_report.json")
     report["after"] = {**report["after"], key: report["after"][key] + 1} if key else []
     write_json(folder / "tokenizer_report.json", report)
-    record_digest(folder, "tokenizer_report.json")
 
 
 def raise_a_score(folder):
@@ -150,6 +141,10 @@ DAMAGE = {
         ("a flipped bit", "digests", lambda f: flip_a_bit(f / "model.safetensors")),
         ("a flipped bit in a head", "digests", lambda f: flip_a_bit(f / "2_Dense/model.safetensors")),
         ("another tokenizer", "digests", lambda f: edit_text(f / "tokenizer.json", '"version"', ' "version"')),
+        ("another pooling", "digests", lambda f: edit_json(f / "1_Pooling/config.json", pooling_mode="cls")),
+        ("another epsilon", "digests", lambda f: edit_json(f / "config.json", rms_norm_eps=0.5)),
+        ("another window", "digests", lambda f: edit_json(f / "tokenizer_config.json", model_max_length=4)),
+        ("settings of unknown origin", "digests", lambda f: forget_digest(f, "2_Dense/config.json")),
         ("weights of unknown origin", "digests", lambda f: forget_digest(f, "model.safetensors")),
         ("a record of nothing", "digests", lambda f: add(f, "provenance.json", "{}")),
         ("no record", "digests", lambda f: (f / "provenance.json").unlink()),
@@ -271,6 +266,8 @@ def test_a_repo_as_it_is_published_passes_every_check_and_is_loaded(repo, kind):
 def test_a_damaged_repo_fails_the_check_that_is_about_it_and_is_not_loaded(repo, kind, name, damage):
     folder = repo(kind)
     damage(folder)
+    if name != "digests":
+        record_digests(folder)
     found = verify_folder(folder)
     assert [check.name for check in found.checks if not check.passed] == [name], found.describe_failures()
     assert not found.loaded and not found.passed

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from recorded import record_digests
 
 from hf_turkembed.publishing import loader_probe, publish_folder, verify_folder
 from hf_turkembed.scores import ScoreReport
@@ -62,6 +63,7 @@ def test_model_without_trained_widths_fails_and_says_how_to_mend_it(repo):
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del config["matryoshka_dims"]
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    record_digests(folder)
     verification = verify_folder(folder)
     assert not verification.passed
     assert "write_matryoshka_code" in verification.describe_failures()
@@ -83,6 +85,7 @@ def test_model_without_trained_widths_fails_and_says_how_to_mend_it(repo):
 def test_model_whose_loaders_disagree_fails_where_they_do(repo, file, changes, names):
     path = repo("model") / file
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+    record_digests(path.parent)
     assert set(failed(verify_folder(path.parent))) >= {*names}
 
 
@@ -119,6 +122,7 @@ def test_sound_tokenizer_passes(repo):
 def test_tokenizer_that_does_not_load_fails_with_the_reason(repo):
     folder = repo("tokenizer")
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": 5}', encoding="utf-8")
+    record_digests(folder)
     verification = verify_folder(folder)
     assert verification.loaded and not verification.passed
     assert failed(verification) == ["loads tokenizer"]

@@ -1,7 +1,7 @@
 """Our publisher: one commit or none, nothing sent twice, nobody overwritten, whatever goes wrong at one request."""
 
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from hf_turkembed.publishing.hub import HubSettings, collect_repos, push_folder
 from hf_turkembed.publishing.hub_state import HubRepo, read_state
@@ -133,6 +133,18 @@ def what_a_colleague_published_with_this_package_is_not_ours(hub: Client) -> Non
         patch.delenv("HF_TOKEN")
         assert read_state(HfApi(), repo).account is None
     publish(name, folder, onto=head)
+    assert remote(hub, name) == digests(folder)
+
+
+def what_somebody_else_deleted_is_brought_back_only_by_who_names_that(hub: Client) -> None:
+    name, folder = hub.new_name(), write_version(hub.folder / "model", 1)
+    publish(name, folder)
+    gone = [CommitOperationDelete("config.json")]
+    deleted = hub.api.create_commit(name, gone, commit_message="Delete", token="hf_colleague").oid
+    with pytest.raises(ValueError, match=rf"add 1 files there, such as `config\.json`.*`--onto {deleted}`"):
+        publish(name, folder)
+    assert "config.json" not in remote(hub, name)
+    publish(name, folder, onto=deleted)
     assert remote(hub, name) == digests(folder)
 
 
