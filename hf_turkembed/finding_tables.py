@@ -51,7 +51,7 @@ def describe_search(costs: Sequence[SearchCost]) -> str:
         f"Search is exact, one query at a time on one thread, for the ten nearest of {costs[0].vectors:,} vectors; "
         "the time is a median on one machine and depends on width and storage alone; meanwhile the load average was "
         f"{max(cost.load for cost in costs):.1f} at most. Both sides are stored alike, and nothing is looked up again "
-        "in full precision: int8 keeps 256 steps of each dimension, binary its sign."
+        "in full precision: int8 keeps 255 steps, binary the sign."
     )
 
 

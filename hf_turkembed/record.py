@@ -140,7 +140,8 @@ def is_output(name: str) -> bool:
 def digest_path(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder as the sorted list of its files' names and digests.
 
-    provenance.json is left out: it holds observations, and the identity in it is linked by `Input.record`.
+    provenance.json is left out: it holds observations, and the identity in it is linked by `Input.record`. So are
+    `.cache` and `.git`, which downloads and clones leave beside what was asked for.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
@@ -149,8 +150,9 @@ def digest_path(path: Path) -> str:
         raise FileNotFoundError(f"{path}: no such file or folder.")
     if path.is_file():
         return digest_file(path)
-    files = sorted(path.rglob("*"), key=lambda file: file.relative_to(path).as_posix())
-    return _digest_listing(path, [file for file in files if file.is_file() and file.name != PROVENANCE_FILE])
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    kept = (name for name in names if not name.startswith((".cache/", ".git/")))
+    return _digest_listing(path, [path / name for name in kept if Path(name).name != PROVENANCE_FILE])
 
 
 def digest_model(folder: Path) -> str:

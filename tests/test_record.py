@@ -83,6 +83,18 @@ def test_the_digest_of_a_folder_follows_names_and_content_but_not_observations(t
     assert len({before, renamed, record.digest_path(folder)}) == 3
 
 
+def test_what_a_download_leaves_beside_files_is_no_part_of_their_digest(tmp_path):
+    write(tmp_path / "x", IDENTITY)
+    (tmp_path / "x" / "a.txt").write_text("1")
+    before = record.digest_path(tmp_path / "x")
+    for name in (".cache/huggingface", ".git"):
+        (tmp_path / "x" / name).mkdir(parents=True)
+        (tmp_path / "x" / name / "HEAD").write_text("2")
+    assert record.digest_path(tmp_path / "x") == before
+    (tmp_path / "x" / ".gitignore").write_text("3")
+    assert record.digest_path(tmp_path / "x") != before
+
+
 def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
     first = replace(IDENTITY, step="tokenizer")
     second = replace(
