@@ -23,7 +23,7 @@ def format_benchmark(
     }
     sources = list(dict.fromkeys(other.source for other in published))
     parts = [
-        f"Run by {report.runner}, each model at its full width.",
+        f"Run by {escape(report.runner)}, each model at its full width.",
         _format_means(report, shown, published, sources),
     ]
     if any(mean.count < mean.total for mean in report.means):
@@ -37,7 +37,7 @@ def format_benchmark(
     parts.append(format_table(header, _task_rows(report, list(shown), beside)))
     absent = [(score, score.missing) for score in report.scores if score.missing is not None]
     if absent:
-        lines = [f"- Missing: {s.suite} of {escape(s.model)}: {escape(reason)}" for s, reason in absent]
+        lines = [f"- Missing: {escape(s.suite)} of {escape(s.model)}: {escape(reason)}" for s, reason in absent]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -53,7 +53,7 @@ def _format_means(
         values = (other.means.get(kind) for kind in kinds)
         cells = ["" if value is None else _format_value(value) for value in values]
         rows.append([f"{other.model}, published ({sources.index(other.source) + 1})", *cells])
-    return format_table(["mean over", *kinds], rows)
+    return format_table(["mean over", *map(escape, kinds)], rows)
 
 
 def _task_rows(report: BenchmarkReport, roles: Sequence[str], beside: Sequence[PublishedScores]) -> list[list[str]]:
@@ -66,16 +66,16 @@ def _task_rows(report: BenchmarkReport, roles: Sequence[str], beside: Sequence[P
         # Only a score that is there knows which version of the data it was taken on.
         shown = max(line.values(), key=lambda score: score.value is not None)
         own = [_format_value(line[role].value) if role in line else "" for role in roles]
-        data = f"{format_source(shown.dataset)}, {shown.dataset.split}"
+        data = f"{format_source(shown.dataset)}, {escape(str(shown.dataset.split))}"
         others = [other.tasks[task] for other in beside if task in other.tasks]
         span = [f"{_format_value(min(others))} to {_format_value(max(others))}" if others else ""] if beside else []
-        rows.append([task, format_code(shown.metric), data, *own, *span])
+        rows.append([escape(task), format_code(shown.metric), data, *own, *span])
     return rows
 
 
 def _format_mean(mean: BenchmarkMean) -> str:
     """Write a mean, with the number of tasks behind it where that is not all of them."""
-    count = "" if mean.count == mean.total else f" ({mean.count} of {mean.total})"
+    count = "" if mean.count == mean.total else f" ({escape(str(mean.count))} of {escape(str(mean.total))})"
     return f"{_format_value(mean.value)}{count}"
 
 

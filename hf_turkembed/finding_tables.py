@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hf_turkembed.findings import DIAGNOSTICS, Diagnostic, LongTextPoint, ProfilePoint, SearchCost, bytes_per_vector
-from hf_turkembed.markdown import escape, format_table
+from hf_turkembed.markdown import escape, format_code, format_table
 
 _SURROUNDINGS = {"none": "the answer alone", "shared": "the same in all", "own": "each its own"}
 
@@ -40,7 +40,8 @@ def format_profile(points: Sequence[ProfilePoint], costs: Sequence[SearchCost]) 
         rows.append([str(dim), form, f"{bytes_per_vector(dim, form):,} MB", time, *map(_format_point, found)])
     header = ["width", "stored as", "a million vectors", "one search"]
     header += [
-        f"{escape(model)}: " * (len(models) > 1) + f"`{metric}` on {escape(suite)}" for model, suite, metric in columns
+        f"{escape(model)}: " * (len(models) > 1) + f"{format_code(metric)} on {escape(suite)}"
+        for model, suite, metric in columns
     ]
     return format_table(header, rows)
 
@@ -76,8 +77,8 @@ def describe_long_text(points: Sequence[LongTextPoint]) -> str:
     )
     made_up = " The text is made up." if first.synthetic else ""
     return (
-        f"Each of {first.queries} queries is answered by a sentence in the last third of one of {first.candidates} "
-        f"documents, which are no longer than so many tokens in any model's tokenizer; chance is "
+        f"Each of {escape(str(first.queries))} queries is answered by a sentence in the last third of one of "
+        f"{first.candidates} documents, which are no longer than so many tokens in any model's tokenizer; chance is "
         f"{1 / first.candidates:.3f}. "
         "Where the surroundings are the same in all, nothing but that sentence tells the documents apart. In "
         f"parentheses: the token behind which the first of these sentences stands. {'; '.join(windows)}.{made_up}"

@@ -60,7 +60,7 @@ def format_value(value: Any) -> str:
 def format_settings(settings: Mapping[str, Any]) -> str:
     """Write `key value` pairs in one line, leaving out what is not set."""
     pairs = ((key, value) for key, value in settings.items() if value is not None)
-    return "; ".join(f"{key.replace('_', ' ')} {format_value(value)}" for key, value in pairs)
+    return "; ".join(f"{escape(key.replace('_', ' '))} {format_value(value)}" for key, value in pairs)
 
 
 def format_seconds(seconds: float) -> str:

@@ -65,7 +65,7 @@ def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
         key = (
             escape(score.suite),
             format_code(score.metric),
-            str(score.truncate_dim),
+            escape(str(score.truncate_dim)),
             "" if score.rows is None else f"{score.rows:,}",
             _format_dataset(score),
         )
@@ -84,7 +84,7 @@ def format_scores(scores: Sequence[Score], digest: str | None = None) -> str:
     ]
     missing = [
         f"- Missing: {format_code(score.metric)} of {escape(score.model)} on {escape(score.suite)} at "
-        f"{score.truncate_dim}: {escape(score.missing)}"
+        f"{escape(str(score.truncate_dim))}: {escape(score.missing)}"
         for score in scores
         if score.missing is not None
     ]
@@ -99,7 +99,7 @@ def format_conditions(scores: Sequence[Score]) -> list[str]:
             f"{'no prompt' if score.prompt is None else f'prompt {format_code(score.prompt)}'}, "
             f"pooling {format_code(score.pooling)}, "
             f"{'texts of any length' if score.max_length is None else f'texts cut to {score.max_length:,} tokens'}, "
-            f"{escape(score.precision)}, full width {score.embedding_dim}"
+            f"{escape(score.precision)}, full width {escape(str(score.embedding_dim))}"
             for score in scores
         )
     )
@@ -121,7 +121,7 @@ def format_comparisons(comparisons: Sequence[Comparison]) -> str:
         [
             escape(comparison.suite),
             format_code(comparison.metric),
-            str(comparison.truncate_dim),
+            escape(str(comparison.truncate_dim)),
             f"{escape(comparison.model)} - {escape(comparison.baseline)}",
             f"{comparison.difference:+.4f}{_format_interval(comparison.interval, '+.4f')}",
             _format_p(comparison.p_value),
@@ -138,7 +138,7 @@ def format_seeds(seeds: Sequence[SeedSpread]) -> str:
         [
             escape(s.suite),
             format_code(s.metric),
-            str(s.truncate_dim),
+            escape(str(s.truncate_dim)),
             escape(s.group),
             str(len(s.models)),
             f"{s.mean:.4f}",

@@ -15,7 +15,7 @@ from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing import adapters
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE
 from hf_turkembed.publishing.cards import render_card
-from hf_turkembed.publishing.comparisons import Check, check_faults
+from hf_turkembed.publishing.comparisons import Check, check_faults, describe_error
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER, format_eval_results
 from hf_turkembed.publishing.licences import NOTICE_FILE, notice_for
 from hf_turkembed.publishing.lineage import RepoKind
@@ -53,15 +53,16 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
         detail = f"{CARD_FILE} is missing; `publish` writes it: verify what was published"
         return [Check(name="card header", passed=False, detail=detail)]
     try:
-        text = path.read_text(encoding="utf-8")
+        # Line ends as they are: they are bytes of the card as well.
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         return [Check(name="card header", passed=False, detail=f"{CARD_FILE} is not valid UTF-8 ({error})")]
     header, errors = _read_header(path)
     checks = [check_faults("card header", errors), check_faults("card links", _wrong_links(text, folder))]
     try:
         report = read_scores(folder / SCORES_FILE) if (folder / SCORES_FILE).is_file() else ScoreReport(scores=())
-    except ValueError as error:
-        return [*checks, Check(name="scores", passed=False, detail=str(error))]
+    except Exception as error:
+        return [*checks, Check(name="scores", passed=False, detail=describe_error(error))]
     if header:
         checks.append(check_faults("notice", _wrong_notice(folder, header.get("license"))))
         checks.append(check_faults("card", _wrong_card(text, header, folder, kind, repo_id, report)))
@@ -96,8 +97,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Read the header of a card, and say what is wrong with it."""
     try:
         header = metadata_load(path)
-    except (yaml.YAMLError, ValueError) as error:
-        return {}, [f"it is not valid YAML ({' '.join(str(error).split())})"]
+    except Exception as error:
+        return {}, [f"it is not valid YAML ({' '.join(str(error).split()) or type(error).__name__})"]
     if not header:
         return {}, ["the card has none; publish again"]
     errors = [f"`{key}` is no key that the Hub reads; remove it" for key in sorted(set(header) - ALLOWED_KEYS)]
@@ -122,7 +123,7 @@ def _wrong_links(text: str, folder: Path) -> Iterator[str]:
 def _wrong_notice(folder: Path, license: str | None) -> Iterator[str]:
     """Say where the notice is not what the licence asks for."""
     path, expected = folder / NOTICE_FILE, notice_for(license)
-    if (path.read_text(encoding="utf-8") if path.is_file() else None) != expected:
+    if (path.read_bytes() if path.is_file() else None) != (None if expected is None else expected.encode()):
         yield f"{NOTICE_FILE} is not what the licence {license!r} asks for; publish again"
 
 
@@ -145,7 +146,9 @@ def _wrong_card(
     if _SNIPPET.findall(expected) != _SNIPPET.findall(_split_sections(expected).get('its section "Use"', "")):
         yield 'there is Python outside its section "Use"; a record holds what it should not'
     own, related = cut_related(text)
-    if own != expected:
+    if "\r" in text and "\r" not in expected:
+        yield "its lines do not end in line feeds alone; publish again"
+    elif own != expected:
         yield from _describe_difference(own, expected)
     elif related is None:
         yield 'the section "Released together with" is not what this package writes; publish again'
@@ -195,7 +198,7 @@ def _wrong_results(folder: Path, report: ScoreReport) -> Iterator[str]:
     """Say where `.eval_results` is not what scores.json holds."""
     files = format_eval_results(own_scores(report.all_scores, records.digest_model(folder)))
     found = {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(folder).as_posix(): path.read_bytes().decode("utf-8")
         for path in (folder / EVAL_RESULTS_FOLDER).glob("*")
     }
     for path in sorted({*files, *found}):

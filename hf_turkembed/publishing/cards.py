@@ -207,8 +207,8 @@ def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
     ]
     return {
         "rows_by_language": format_table(["config", "rows", "splits"], rows),
-        "embedding_dim": counts.get("embedding_dim"),
-        "pre_dense_dim": counts.get("pre_dense_dim"),
+        "embedding_dim": escape(str(counts.get("embedding_dim") or "")),
+        "pre_dense_dim": escape(str(counts.get("pre_dense_dim") or "")),
         "is_parallel": "teacher_text" in counts.get("columns", ()),
         "checked": history.describe_check(chain[0]),
         "example_config": card_metadata.default_config(configs),

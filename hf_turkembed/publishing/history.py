@@ -335,9 +335,9 @@ def _format_machine(record: Provenance) -> str:
     hardware = record.observed.hardware
     parts = [escape(name) for name in hardware.get("accelerators", ())]
     if "cpus" in hardware:
-        parts.append(f"{hardware['cpus']} CPU cores")
+        parts.append(f"{escape(str(hardware['cpus']))} CPU cores")
     if "memory_gib" in hardware:
-        parts.append(f"{hardware['memory_gib']} GiB")
+        parts.append(f"{escape(str(hardware['memory_gib']))} GiB")
     if record.observed.num_processes > 1:
         parts.append(f"{record.observed.num_processes} processes")
     return ", ".join(parts)

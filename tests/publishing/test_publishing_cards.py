@@ -21,7 +21,7 @@ from hf_turkembed.cli import app
 from hf_turkembed.publishing import cards, render_card, stage_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
 from hf_turkembed.record import write_json
-from hf_turkembed.scores import ScoreDataset, ScoreReport
+from hf_turkembed.scores import SCORES_SCHEMA_VERSION, ScoreDataset, ScoreReport, read_scores
 
 GOLDEN = Path(__file__).parent / "golden"
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -383,6 +383,95 @@ def test_texts_of_the_records_stand_in_a_card_as_they_are(hub_run, name, text):
         assert sum(shown in line for line in lines) > 8
     assert (kinds | {"code_inline"}) <= expected[1] | {"code_inline", "text"}
     assert (headings, code, links) == expected[2:]
+
+
+# The backtick ends code that a text would stand in.
+MARKUP = '<img src=x> [l](https://evil.example) ` <img src=x> | x\n\n```python\nprint("evil")\n```\n<img src=x>'
+# Every value and every key; what a benchmark of two tasks and a chain of five steps repeat is changed once.
+PLACES = [
+    ("finetune-nli", ("scores", "chain")),
+    ("tokenizer", ("chain", "tokenizer_report.json")),
+    ("embed", ("chain",)),
+]
+
+
+@pytest.mark.parametrize(("name", "files"), PLACES, ids=[place[0] for place in PLACES])
+def test_markup_in_place_of_any_value_or_key_is_refused_or_shown_as_text(hub_run, name, files):
+    folder = hub_run / name
+    content = {"chain": record.as_plain(record.read_chain(folder)), "scores": record.as_plain(whole_report(folder))}
+    if "tokenizer_report.json" in files:
+        content["tokenizer_report.json"] = json.loads((folder / "tokenizer_report.json").read_text(encoding="utf-8"))
+    links = {record.identity.digest: place for place, record in enumerate(record.read_chain(folder))}
+    wrong, rendered = [], 0
+    for file in files:
+        places = {tuple("#" if type(key) is int else key for key in p): (p, k) for p, k in paths_of(content[file])}
+        for path, as_key in places.values():
+            changed = {**content, file: with_markup(content[file], path, as_key=as_key)}
+            try:
+                card = render_content(folder, changed, links)
+            except Exception:
+                continue
+            rendered += 1
+            wrong += [(file, path, as_key)] * is_markup_of(card)
+    assert wrong == []
+    assert rendered > 50
+
+
+def whole_report(folder):
+    """Build a report with everything in it, in which the student is the folder."""
+    own, benchmark = record.digest_model(folder), make_benchmark()
+    scores = [replace(score, model_digest=own) for score in benchmark.scores if score.model == "student"]
+    others = [replace(score, model_digest="1" * 64) for score in benchmark.scores if score.model == "teacher"]
+    benchmark = replace(benchmark, scores=(*scores, *others))
+    return replace(REPORT, scores=tuple(replace(s, model_digest=own) for s in REPORT.scores), benchmark=benchmark)
+
+
+def paths_of(value, path=()):
+    """List the places of all values that hold no others, and of all keys, which their last part marks."""
+    if isinstance(value, dict):
+        keys = [((*path, key, "key"), True) for key in value]
+        return keys + [found for key, item in value.items() for found in paths_of(item, (*path, key))]
+    if isinstance(value, list):
+        return [found for place, item in enumerate(value) for found in paths_of(item, (*path, place))]
+    return [(path, False)]
+
+
+def with_markup(value, path, *, as_key):
+    """Copy a value with markup in one place, or in place of the key that leads there."""
+    key, rest = path[0], path[1:]
+    if as_key and rest == ("key",):
+        return {MARKUP if k == key else k: v for k, v in value.items()}
+    item = with_markup(value[key], rest, as_key=as_key) if rest else MARKUP
+    return [*value[:key], item, *value[key + 1 :]] if isinstance(value, list) else {**value, key: item}
+
+
+def render_content(folder, content, links):
+    """Render the card of a folder from its report and its chain in plain form, whose links are made to hold."""
+    records, digests = [], {}
+    for place, plain in reversed(list(enumerate(content["chain"]))):
+        identity = plain["identity"]
+        inputs = [{**i, "record": digests.get(links.get(i["record"]), i["record"])} for i in identity["inputs"]]
+        identity = {**identity, "inputs": inputs}
+        digests[place] = record.read_identity(identity).digest
+        records.insert(0, {**plain, "identity": identity})
+    write_json(folder / "provenance.json", {"schema_version": 1, **records[0]})
+    write_json(folder / "lineage.json", {"schema_version": 1, "records": records[1:]})
+    write_json(folder / "scores.json", {"schema_version": SCORES_SCHEMA_VERSION, **content["scores"]})
+    if "tokenizer_report.json" in content:
+        write_json(folder / "tokenizer_report.json", content["tokenizer_report.json"])
+    return render(folder, read_scores(folder / "scores.json"))
+
+
+def is_markup_of(card):
+    """Tell whether a reader of a card meets what came from a record as markup."""
+    tokens = READER.parse(card.partition("\n---\n")[2])
+    tokens += [child for token in tokens for child in token.children or ()]
+    return any(
+        (token.type.startswith("html") and "<img" in token.content)
+        or (token.type == "link_open" and "evil" in token.attrs["href"])
+        or (token.type == "fence" and "evil" in token.content)
+        for token in tokens
+    )
 
 
 def make_report(folder, text):

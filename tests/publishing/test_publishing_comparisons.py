@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from hf_turkembed.publishing.comparisons import check_dataset, check_snippets, check_tokenizer, compare_models
+from hf_turkembed.publishing.comparisons import (
+    check_dataset,
+    check_faults,
+    check_snippets,
+    check_tokenizer,
+    compare_models,
+)
 
 WIDTHS = [8, 4]
 VOCABULARY = {"sizes": np.array([300, 300, 300]), "framed": np.array([True]), "known": np.array([True])}
@@ -163,3 +169,13 @@ def test_dataset_fails_the_check_that_is_about_it(facts, norms, counts, names):
     sound = {"columns": columns, "type": "float16", "width": 8, "languages": ["tr"]}
     arrays = {"tr.facts": np.array(json.dumps({**sound, **facts})), "tr.norms": np.array(norms)}
     assert failed(check_dataset(arrays, {"tr": 2}, counts)) == names
+
+
+@pytest.mark.parametrize("error", [RecursionError, OverflowError, ZeroDivisionError, MemoryError, AttributeError])
+def test_whatever_ends_a_check_fails_it(error):
+    def faults():
+        yield "one"
+        raise error("of a file")
+
+    found = check_faults("it", faults())
+    assert not found.passed and f"({error.__name__}: of a file)" in found.detail

@@ -104,6 +104,14 @@ def drop_scores_section(folder):
     (folder / "README.md").write_text(before + after[after.index("\n## How it was made") + 1 :], encoding="utf-8")
 
 
+def end_lines(path, ending):
+    path.write_bytes(path.read_bytes().replace(b"\n", ending))
+
+
+def edit_header_text(folder, value):
+    edit_text(folder / "README.md", "license: mit", f"license: {value}")
+
+
 def reverse_header(folder):
     """Write the keys of the header in another order."""
     _, header, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
@@ -120,6 +128,11 @@ DAMAGE = {
     "model": [
         ("a file of notes", "files", lambda f: add(f, "notes.txt")),
         ("a card in another encoding", "card header", lambda f: (f / "README.md").write_bytes(b"---\n\xff\n---\n")),
+        ("a card with other line ends", "card", lambda f: end_lines(f / "README.md", b"\r\n")),
+        ("a card of one line", "card", lambda f: end_lines(f / "README.md", b"\r")),
+        ("results with other line ends", "evaluation results", lambda f: end_lines(f / RESULTS, b"\r\n")),
+        ("a header of another form", "card header", lambda f: edit_header_text(f, "!!timestamp x")),
+        ("a header without end", "card header", lambda f: edit_header_text(f, "[" * 5000)),
         ("a hidden file", "files", lambda f: add(f, ".env", "HF_TOKEN=x")),
         ("a pickle", "files", lambda f: add(f, "pytorch_model.bin")),
         ("a state of training", "files", lambda f: add(f, "optimizer.json")),
@@ -275,10 +288,38 @@ def test_a_damaged_repo_fails_the_check_that_is_about_it_and_is_not_loaded(repo,
 
 
 @pytest.mark.parametrize("name", ["config.json", "modules.json", "provenance.json", "scores.json"])
-@pytest.mark.parametrize("content", ["[]", "{", "7", '{"inputs": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        "7",
+        '{"inputs": 1}',
+        "[" * 200_000 + "]" * 200_000,
+        "\udcff",
+        '{"schema_version": 1, "identity": 1e999}',
+    ],
+    ids=["a list", "cut off", "a number", "another form", "too deep", "no UTF-8", "too large"],
+)
 def test_a_file_of_any_form_fails_checks_and_ends_nothing(repo, name, content):
     folder = repo("model")
-    (folder / name).write_text(content, encoding="utf-8")
+    (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
+    found = verify_folder(folder)
+    assert not found.loaded and not found.passed
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "1e400", "[" * 3000 + "]" * 3000])
+def test_a_score_that_no_reader_can_hold_fails_a_check_and_ends_nothing(repo, value):
+    folder = repo("model")
+    edit_text(folder / "scores.json", '"value": 0.8125', f'"value": {value}')
+    found = verify_folder(folder)
+    assert [check.name for check in found.checks if not check.passed] == ["scores"]
+
+
+@pytest.mark.parametrize("name", ["special_tokens_map.json", "config_sentence_transformers.json"])
+def test_a_config_without_end_fails_a_check_and_ends_nothing(repo, name):
+    folder = repo("model")
+    (folder / name).write_text("[" * 200_000 + "]" * 200_000, encoding="utf-8")
     found = verify_folder(folder)
     assert not found.loaded and not found.passed
 

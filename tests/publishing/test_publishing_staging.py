@@ -1,6 +1,7 @@
 """Staging: everything of a folder or an error that names the file, and nothing private in its texts."""
 
 import json
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,18 @@ def test_access_token_is_found_and_not_repeated(folder, tmp_path):
         "sk_live_" + "a1B2" * 6,
         "https://user:password@example.org",
         "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "sk-proj-a_B1-" + "a1B2" * 8,
+        "sk-ant-api03-" + "a1B2" * 8,
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + "a1B2_-" * 5,
+        "npm_" + "a1B2" * 9,
+        "pypi-AgEIcHlwaS5vcmc" + "a1B2" * 8,
+        "ya29." + "a1B2" * 8,
+        "AWS_SECRET_ACCESS_KEY=" + "a1B/" * 10,
+        "secretAccessKey: " + "a1B+" * 10,
+        "https://example.org/x?X-Amz-Date=1&X-Amz-Signature=" + "a1b2" * 16,
+        "https://example.org/x?Expires=1&Signature=" + "a1B2" * 6 + "%3D",
+        "https://example.org/x?sv=1&sig=" + "a1B2" * 6 + "%3D",
+        "https://a1B2c3D4e5F6g7H8i9J0@example.org/x.git",
     ],
 )
 def test_secrets_of_other_services_and_keys_are_found_too(folder, tmp_path, name, secret):
@@ -167,9 +180,33 @@ def test_secrets_of_other_services_and_keys_are_found_too(folder, tmp_path, name
     assert secret not in str(caught.value)
 
 
+NO_PATHS = [
+    "{data_root}/data/a/b.tsv",
+    "https://example.org/data/team/run1/x",
+    "<output_dir>/data/a/b",
+    "../data/a/b",
+    "S:\nBu ne?\nC: Bir ev.\nS:",
+    "see /usr/share/common-licenses and /tmp",
+    "1/2/3 ve/veya/ya da",
+    "e-posta ali@example.org, https://example.org/@ali",
+    "risk-yonetimi-ve-ic-kontrol-sistemi",
+]
+TOKEN = "hf_" + "a1B2" * 8
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/workspace/ali/teacher", "file:///home/ali/teacher", "~/models/base", "D:/models/base", r"\\server\share"],
+    [
+        "/workspace/ali/teacher",
+        "file:///home/ali/teacher",
+        "~/models/base",
+        "D:/models/base",
+        r"\\server\share",
+        "/data/my models/teacher",
+        r"D:\my work\teacher",
+        "~/my models/teacher",
+        "/gölge/depo/öğretmen",
+    ],
 )
 def test_a_value_that_is_a_path_is_found_wherever_it_leads(folder, tmp_path, path):
     (folder / "config.json").write_text(json.dumps({"a": [{"name_or_path": path}]}), encoding="utf-8")
@@ -177,19 +214,104 @@ def test_a_value_that_is_a_path_is_found_wherever_it_leads(folder, tmp_path, pat
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
-@pytest.mark.parametrize("text", ["a/b/c", "{data_root}/data/x.tsv", "</s>", "/", "/home", "// comment", "and/or"])
+@pytest.mark.parametrize(
+    "text", ["a/b/c", "{data_root}/data/x.tsv", "</s>", "/", "/home", "// comment", "and/or", *NO_PATHS]
+)
 def test_what_is_no_path_is_published(folder, tmp_path, text):
     (folder / "config.json").write_text(json.dumps({"a": text}), encoding="utf-8")
+    (folder / "notes.md").write_text(f"# {text}\n", encoding="utf-8")
     stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
-def test_a_token_behind_escapes_is_found(folder, tmp_path):
-    (folder / "config.json").write_text('{"a": "' + r"\u0068f_" + "a1B2" * 8 + '"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"`config\.json` holds what looks like an access token"):
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "added_tokens.json", "tokenizer_report.json"])
+def test_a_token_behind_escapes_is_found(folder, tmp_path, name):
+    (folder / name).write_text('{"b":\n"\\n\\"\\\\' + r"\u0068f_" + "a1B2" * 8 + '"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"`{name}`, line 2, holds what looks like an access token"):
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 
 
-TOKEN = "hf_" + "a1B2" * 8
+def test_a_path_behind_escapes_is_found(folder, tmp_path):
+    (folder / "config.json").write_text(r'{"a": "made in \/home\/ali\u002fx"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`config\.json`, line 1, holds the path '/home/ali/x' of one machine"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_a_string_that_begins_after_a_quote_in_another_is_no_path(folder, tmp_path):
+    (folder / "config.json").write_text(json.dumps({"a": 'he said "/or/ else"'}), encoding="utf-8")
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/team/run1/x",
+        "/workspace/ali/x",
+        "/content/drive/MyDrive/x",
+        "~/models/x",
+        "~ali/models/x",
+        "/projects/models/base",
+        r"D:\work\models\x",
+        "D:/work/models/x",
+    ],
+)
+@pytest.mark.parametrize("name", ["notes.md", "notes.json"])
+def test_a_path_in_running_text_is_found(folder, tmp_path, name, path):
+    text = f"trained on {path}, and on more"
+    (folder / name).write_text(text if name == "notes.md" else json.dumps({"a": text}), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"`notes\.\w+`, line 1, holds the path {re.escape(repr(path))} of one"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def write_rows(path, text, *, kind=None):
+    """Write 30 rows into row groups of seven, of which the 24th holds a text."""
+    rows = [f"Satır {number}" for number in range(1, 31)]
+    rows[23] = text
+    columns = {"text": pa.array([*rows[:10], None, *rows[11:]], kind), "language": ["tr"] * 30, "tokens": [3] * 30}
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table(columns), path, row_group_size=7)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+@pytest.mark.parametrize(
+    "secret",
+    [TOKEN, "sk-proj-" + "a_B1" * 8, "-----BEGIN PRIVATE KEY-----\n" + "a1B2" * 16, "a.secret+of=this/machine"],
+)
+def test_a_token_in_a_row_is_found_with_its_number(folder, tmp_path, monkeypatch, secret, kind):
+    monkeypatch.setenv("HF_TOKEN", "a.secret+of=this/machine")
+    write_rows(folder / "data" / "tr" / "train-00000.parquet", f"Şifre: {secret}!", kind=kind)
+    with pytest.raises(
+        ValueError, match=r"`data/tr/train-00000\.parquet`, row 24 of column `text`, holds what"
+    ) as caught:
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dosya /home/ali/x/y altında, C:\\Users\\ali\\x içinde.",
+        "http://kullanıcı:parola@example.org ve http://bilgi2@example.org",
+        "-----BEGIN PRIVATE KEY----- satırıyla başlar",
+        "https://example.org/risk-yonetimi-ve-ic-kontrol-sistemi-2024",
+        "#ASIAPACIFICECONOMICFORUM",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + "a1B2_-" * 5,
+    ],
+)
+def test_what_texts_of_others_hold_is_published(folder, tmp_path, text):
+    write_rows(folder / "data" / "tr" / "train-00000.parquet", text)
+    stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
+def test_rows_that_cannot_be_read_are_said(folder, tmp_path):
+    path = folder / "data" / "tr" / "train-00000.parquet"
+    write_rows(path, "Kedi")
+    content = bytearray(path.read_bytes())
+    content[4:60] = bytes(56)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-00000\.parquet cannot be read"):
+        stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
+
+
 TABLE = pa.table({"a": [1]})
 
 
