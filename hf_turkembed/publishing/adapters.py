@@ -82,7 +82,7 @@ def describe_training(record: Provenance) -> str:
     """Say how large an adapter is beside its base, and how exactly it can be merged into that."""
     settings, counts = _lora_of(record), record.observed.counts
     layers = escape(", ".join(settings["target_modules"])) or "every linear layer"
-    text = f"Rank {settings['rank']}, alpha {settings['alpha']}, on {layers}."
+    text = f"Rank {format_value(settings['rank'])}, alpha {format_value(settings['alpha'])}, on {layers}."
     if "trained_parameters" in counts and "parameters" in counts:
         trained, all_parameters = counts["trained_parameters"], counts["parameters"]
         share = 100 * trained / all_parameters

@@ -62,9 +62,9 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
     restore_model_code(staged)
     if (folder / records.PROVENANCE_FILE).is_file():
         records.write_lineage(staged, records.read_whole_chain(folder))
-    (staged / CARD_FILE).write_text(card, encoding="utf-8")
+    (staged / CARD_FILE).write_text(card, encoding="utf-8", newline="\n")
     if notice := licences.notice_for(ModelCard(card).data.get("license")):
-        (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8")
+        (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8", newline="\n")
     if report.all_scores:
         _write_scores(staged, report)
     for fault in find_private_text(staged, list_files(staged), _private_paths(folder)):
@@ -83,7 +83,7 @@ def _write_scores(staged: Path, report: ScoreReport) -> None:
         profile_figure.plot_profile(profile, staged / profile_figure.PROFILE_FIGURE)
     for name, text in eval_results.format_eval_results(own).items():
         (staged / name).parent.mkdir(exist_ok=True)
-        (staged / name).write_text(text, encoding="utf-8")
+        (staged / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def list_files(folder: Path) -> list[str]:
