@@ -377,7 +377,9 @@ def _read_records_around(folder: Path) -> tuple[dict[str, Provenance], list[str]
     for path in _records_near(folder):
         try:
             found = read_provenance(path.parent)
-            known[found.identity.digest] = found
+            # A published repo beside a run, which was fine-tuned further, holds its chain in one file.
+            behind = _read_lineage(path.parent) if (path.parent / LINEAGE_FILE).is_file() else {}
+            known |= {**behind, found.identity.digest: found}
         except ValueError as error:
             damaged.append(str(error))
     return known, damaged

@@ -121,6 +121,26 @@ def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
         record.read_whole_chain(tmp_path / "turkembed" / "finetune-nli")
 
 
+def test_the_chain_goes_through_a_published_repo_that_lies_beside(tmp_path):
+    first = replace(IDENTITY, step="tokenizer")
+    second = replace(
+        IDENTITY, inputs=(Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest),)
+    )
+    third = replace(
+        IDENTITY,
+        step="finetune",
+        inputs=(Input(role="base_model", kind="model", name="c", digest="2", record=second.digest),),
+    )
+    write(tmp_path / "mine" / "downloaded", second)
+    record.write_lineage(
+        tmp_path / "mine" / "downloaded",
+        [Provenance(identity=second, observed=OBSERVED), Provenance(identity=first, observed=OBSERVED)],
+    )
+    write(tmp_path / "mine" / "finetune-own", third)
+    steps = [link.identity.step for link in record.read_whole_chain(tmp_path / "mine" / "finetune-own")]
+    assert steps == ["finetune", "clone", "tokenizer"]
+
+
 def test_hardware_and_packages_name_no_host_and_no_user():
     import getpass
     import socket
