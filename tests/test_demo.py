@@ -134,9 +134,9 @@ def test_the_published_tokenizer_holds_its_report_and_the_map_of_its_ids(demo):
     folder, _ = demo
     repo = folder / "outbox/sandbox/magibu-sandbox-tokenizer"
     outputs = record.read_provenance(repo).observed.outputs
-    names = ("id_map.json", "tokenizer.json", "tokenizer_report.json")
+    names = ("id_map.json", "tokenizer.json", "tokenizer_config.json", "tokenizer_report.json")
     assert outputs == {name: record.digest_file(repo / name) for name in names}
-    id_map, _, report = (read_json(repo / name) for name in outputs)
+    id_map, report = (read_json(repo / name) for name in ("id_map.json", "tokenizer_report.json"))
     kept = [new for new in id_map["old_to_new"] if new is not None]
     assert len(kept) == report["vocabulary"]["kept"] and len(id_map["old_to_new"]) == report["before"]["vocab_size"]
     assert report["after"]["unreachable"] == 0 and report["change"]["tr"] < 0
