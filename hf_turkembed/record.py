@@ -20,7 +20,9 @@ PROVENANCE_FILE = "provenance.json"
 # In a published repo: the records that its provenance.json leads back to.
 LINEAGE_FILE = "lineage.json"
 # Weights, settings and tables; see `is_output`.
-_OUTPUT = re.compile(r"(?!(.*/)?(provenance|lineage|scores|adapter_config)\.json$).*\.(safetensors|json)")
+_OUTPUT = re.compile(
+    r"(?!(.*/)?(provenance|lineage|scores)\.json$|adapter_config\.json$).*\.(safetensors|json)|(.*/)?vocab\.txt"
+)
 # Packages whose versions can change what a step computes.
 _RECORDED_PACKAGES = (
     "accelerate",

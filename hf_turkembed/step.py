@@ -168,7 +168,7 @@ def finish_step(
         own = {
             name.removeprefix(f"{part}/"): value
             for name, value in observed.outputs.items()
-            if name.startswith(f"{part}/")
+            if name.startswith(f"{part}/") and record.is_output(name.removeprefix(f"{part}/"))
         }
         part_observed = replace(observed, outputs=own)
         record.write_provenance(step.partial / part, Provenance(identity=step.identity, observed=part_observed))

@@ -118,9 +118,10 @@ def wrong_adapter(folder: Path) -> Iterator[str]:
         lora_dropout=settings["dropout"],
     )
     expected = json.loads(json.dumps(made.to_dict(), default=list))  # type: ignore[no-untyped-call]
-    for key in sorted(config.keys() - _OF_ITS_OWN):
-        if config[key] != expected.get(key):
-            yield f"{ADAPTER_CONFIG} has the `{key}` {config[key]!r}, expected {expected.get(key)!r}"
+    found = {**LoraConfig().to_dict(), **config}  # type: ignore[no-untyped-call]
+    for key in sorted(found.keys() - _OF_ITS_OWN):
+        if found[key] != expected.get(key):
+            yield f"{ADAPTER_CONFIG} has the `{key}` {found[key]!r}, expected {expected.get(key)!r}"
     try:
         check_repo_id(str(config.get("base_model_name_or_path")))
     except ValueError as error:

@@ -100,8 +100,8 @@ def check_settings(repo: HubRepo, state: HubState, settings: HubSettings, differ
     touched = (*difference.changed, *difference.deleted, *(difference.added if filled else ()))
     if touched and not (_is_own(state) or settings.create_pr or settings.onto):
         raise ValueError(
-            f"somebody else wrote last to {repo}, commit {state.head} by {', '.join(state.authors)} "
-            f"({state.title!r}), and publishing would overwrite, delete or add {len(touched)} files there, such as "
+            f"{repo}: commit {state.head} by {', '.join(state.authors)} ({state.title!r}) is the last one and no "
+            f"publication from this account; publishing would overwrite, delete or add {len(touched)} files, such as "
             f"`{touched[0]}`. Look at that commit, take over what shall stay, and publish with `--onto {state.head}`; "
             "or open a pull request."
         )

@@ -177,7 +177,7 @@ LAYER = "base_model.model.layers.0.mlp.up_proj"
 CONFIG = "adapter_config.json"
 FITS = "adapter fits its record"
 DAMAGE = {
-    "a tokenizer": ("files", lambda f: (f / "vocab.txt").write_text("a")),
+    "a tokenizer": ("files", lambda f: (f / "tokenizer.model").write_text("a")),
     "weights of unknown origin": ("digests", forget_digest),
     "a path beside it": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="../base")),
     "a folder as base": (FITS, lambda f: edit_json(f / CONFIG, base_model_name_or_path="distill")),
@@ -186,6 +186,7 @@ DAMAGE = {
     "a scale of its own for a layer": (FITS, lambda f: edit_json(f / CONFIG, alpha_pattern={".*q_proj": 1000})),
     "another kind of scale": (FITS, lambda f: edit_json(f / CONFIG, use_rslora=True)),
     "more than an adapter": (FITS, lambda f: edit_json(f / CONFIG, modules_to_save=["norm"])),
+    "no scale": (FITS, lambda f: write_json(f / CONFIG, {k: v for k, v in read_json(f / CONFIG).items() if k != "r"})),
     "a key of nobody": (FITS, lambda f: edit_json(f / CONFIG, gain=2)),
     "another method": (FITS, lambda f: edit_json(f / CONFIG, peft_type="LOHA")),
     "code to import": (FITS, lambda f: edit_json(f / CONFIG, auto_mapping={"parent_library": "os"})),

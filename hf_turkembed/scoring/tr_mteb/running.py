@@ -80,7 +80,7 @@ def score_tasks(
         with TemporaryDirectory() as links:
             missing = _locate_dataset(task, datasets, Path(links))
             revision = _located_revision(task)
-            result = _finished_result(cache, task, wrapped.mteb_model_meta, revision)
+            result = _finished_result(cache, task, wrapped.mteb_model_meta, revision, of_hub=datasets is None)
             if result is not None:
                 revision, missing = result.dataset_revision, None
             elif missing is None:
@@ -104,11 +104,12 @@ def _describe(meta: ModelMeta, model: ScoredModel, name: str, prompts: bool) -> 
 
 
 def _finished_result(
-    cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta, revision: str | None
+    cache: mteb.ResultCache, task: AbsTask, meta: ModelMeta, revision: str | None, *, of_hub: bool
 ) -> TaskResult | None:
     """Return the result that an earlier run left of a task, unless it is of another mteb, in part, or damaged.
 
-    It has to be of the dataset's present version, too, unless nobody can say which that is: the score names its own.
+    It has to be of the present version of the dataset that is asked for; where the Hub cannot be asked which that is,
+    of any commit: the score names its own.
     """
     path = cache.get_task_result_path(task.metadata.name, meta)
     if not path.is_file():
@@ -116,13 +117,11 @@ def _finished_result(
     try:
         result = TaskResult.from_disk(path)
         whole = result.mteb_version == version("mteb") and math.isfinite(result.get_score())
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         # mteb writes straight to the file, so that a kill can leave the beginning of one.
-        whole = False
-    if not whole or revision not in (None, result.dataset_revision):
-        path.unlink()
         return None
-    return None if result.get_missing_evaluations(task) else result
+    same = result.dataset_revision == revision or (revision is None and of_hub and len(result.dataset_revision) == 40)
+    return result if whole and same and not result.get_missing_evaluations(task) else None
 
 
 def _locate_dataset(task: AbsTask, datasets: Path | None, links: Path) -> str | None:
@@ -183,6 +182,8 @@ def _run_task(
 ) -> tuple[TaskResult | None, str | None]:
     """Evaluate a task whose data is loaded; return the result as its file has it, or why there is none."""
     path = cache.get_task_result_path(task.metadata.name, wrapped.mteb_model_meta)
+    # Else mteb would take what is there for finished, and what is damaged for an error.
+    path.unlink(missing_ok=True)
     try:
         mteb.evaluate(
             wrapped,

@@ -141,7 +141,7 @@ def what_somebody_else_deleted_is_brought_back_only_by_who_names_that(hub: Clien
     publish(name, folder)
     gone = [CommitOperationDelete("config.json")]
     deleted = hub.api.create_commit(name, gone, commit_message="Delete", token="hf_colleague").oid
-    with pytest.raises(ValueError, match=rf"add 1 files there, such as `config\.json`.*`--onto {deleted}`"):
+    with pytest.raises(ValueError, match=rf"add 1 files, such as `config\.json`.*`--onto {deleted}`"):
         publish(name, folder)
     assert "config.json" not in remote(hub, name)
     publish(name, folder, onto=deleted)
@@ -247,7 +247,7 @@ def who_may_not_write_is_told_and_changes_nothing(hub: Client) -> None:
     (folder / "README.md").write_text("# Yeni\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", "hf_stranger")
-        with pytest.raises(ValueError, match="somebody else wrote last"):
+        with pytest.raises(ValueError, match="no publication from this account"):
             publish(name, folder)
         with pytest.raises(OSError, match="403"):
             publish(name, folder, onto=hub.api.model_info(name).sha)

@@ -37,6 +37,11 @@ from hf_turkembed.scoring.tr_mteb.tasks import MAIN_SCORES, TASKS, select_tasks
 mteb = pytest.importorskip("mteb")
 
 
+def unreachable(self, *arguments, **settings):
+    """Stand for a Hub without a network."""
+    raise ConnectionError("no network")
+
+
 def unable(model):
     """Return the model, unable to encode anything."""
 
@@ -119,11 +124,11 @@ def test_finished_tasks_are_not_run_again_unless_cut_off_or_of_another_version(r
     def load():
         return unable(SentenceTransformer(str(gemma), device="cpu"))
 
-    # Neither the model nor the datasets are needed any more.
-    assert run("SnliTr", "STSbTR", load=load, folder=tmp_path / "nowhere") == first
+    # The model is not needed any more.
+    assert run("SnliTr", "STSbTR", load=load) == first
     folder = tmp_path / "tr_mteb/results/local__student" / ("ab" * 32)
     whole = (folder / "STSbTR.json").read_text()
-    for damaged in (whole[:100], "", "null", "{}", "[]", whole.replace(mteb.__version__, "2.0.0")):
+    for damaged in (whole[:100], "", "null", "{}", "[]", "[" * 100_000, whole.replace(mteb.__version__, "2.0.0")):
         (folder / "STSbTR.json").write_text(damaged)
         with pytest.raises(AssertionError, match="run again"):
             run("SnliTr", "STSbTR", load=load)
@@ -132,6 +137,26 @@ def test_finished_tasks_are_not_run_again_unless_cut_off_or_of_another_version(r
     # Another precision is another model.
     with pytest.raises(AssertionError, match="run again"):
         run("STSbTR", load=load, precision="bfloat16")
+
+
+def test_results_of_one_folder_are_none_of_another_or_of_the_hub(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("hf_turkembed.scoring.tr_mteb.running.HfApi.dataset_info", unreachable)
+    tasks = ("SnliTr", "STSbTR")
+    first = run(*tasks)
+    for folder in (tmp_path / "nowhere", None):
+        scores = run(*tasks, folder=folder).scores
+        assert all(score.value is None and score.missing for score in scores)
+    # They are kept all the same.
+    assert run(*tasks) == first
+
+
+def test_results_of_the_hub_are_good_where_it_cannot_be_asked(run, tmp_path, monkeypatch):
+    first = run("STSbTR").scores[0]
+    path = next((tmp_path / "tr_mteb").rglob("STSbTR.json"))
+    path.write_text(path.read_text().replace(first.dataset.digest, "3" * 40))
+    monkeypatch.setattr("hf_turkembed.scoring.tr_mteb.running.HfApi.dataset_info", unreachable)
+    (score,) = run("STSbTR", folder=None).scores
+    assert (score.value, score.dataset.revision) == (first.value, "3" * 40)
 
 
 @pytest.mark.parametrize("kept", [False, True])
