@@ -110,7 +110,7 @@ def diagnose_spelling(
         others = metrics.normalise(encode([respell(text) for text in changed]))
         distance = float(1 - np.einsum("rd,rd->r", originals, others).mean())
         unrelated = float(1 - _mean_cosines(originals).mean())
-        if unrelated <= 1 - _SAME_COSINE:
+        if unrelated <= 1 - _SAME_COSINE or not originals.any():
             found.append(_missing(name, model, "all texts have the same vector"))
             continue
         detail = f"cosine {1 - distance:.3f}, of unrelated texts {1 - unrelated:.3f}"
@@ -177,9 +177,9 @@ def diagnose_forgetting(
     return [_found("forgetting", model, scores[0] - scores[1], suite, interval=interval, detail=detail)]
 
 
-def without_score(name: str, model: str, suite: str) -> Diagnostic:
-    """Say that a suite on which a model has no score at any width says nothing of it either."""
-    return _missing(name, model, "it has no score there, at any width", suite)
+def without_score(name: str, model: str, suite: str, without: str = "it") -> Diagnostic:
+    """Say that a suite on which a model, or the one before it, has no score at any width says nothing either."""
+    return _missing(name, model, f"{without} has no score there, at any width", suite)
 
 
 def diagnose_leakage(

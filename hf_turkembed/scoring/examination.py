@@ -147,7 +147,9 @@ def diagnose_scores(
             found += diagnostics.diagnose_correlations(role, suite, curve[max(curve)], pearson)
         before = examination.trained_from.get(role)
         shared = [dim for dim in curve if before is not None and (before, suite, metric, dim) in values]
-        if before is not None and shared:
+        if before is not None and not shared:
+            found.append(diagnostics.without_score("forgetting", role, suite, before))
+        elif before is not None:
             dim = max(shared)
             pair = values[before, suite, metric, dim], curve[dim]
             both = resampled[(suite, metric, dim), before], drawn[dim]

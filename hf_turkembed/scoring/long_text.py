@@ -1,7 +1,7 @@
 """How far into a text a model reads: documents that one sentence in their last third tells apart, and queries for it.
 
 A document of a given length is made of real sentences, and holds its deciding text, the answer to one query, in its
-last third: in every document at another place, so that reading beginnings and ends is not enough. In `shared`
+last third, over which the places are spread, so that reading beginnings and ends is not enough. In `shared`
 surroundings the documents that compete for a query are the same but for that text, so that a model which cuts them
 before it has nothing to go by and answers as chance does. In `own` surroundings each has other sentences, as in a
 search among real documents. The query's answer alone, without a document around it, says what there is to lose.

@@ -1,5 +1,7 @@
 """Every sign of failure: found in vectors, scores or data that show it, and in none that do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from samples import TEXTS
@@ -265,7 +267,11 @@ def test_a_network_that_collapsed_is_reported_and_what_it_has_no_score_for_is_mi
     assert found["unusable_vectors"].flagged and found["unusable_vectors"].value == 1
     for name in ("narrow_beats_wide", "correlation_gap", "forgetting"):
         assert found[name].missing == "it has no score there, at any width"
-    assert found.keys() == set(DIAGNOSTICS)
+    assert found.keys() == set(DIAGNOSTICS) and found["turkish_capitals"].value is None
+    turned = replace(examination, trained_on={"teacher": TrainedOn()}, trained_from={"teacher": "student"})
+    report = score(models, [suite("sts", table)], examination=turned)
+    found = {one.name: one for one in report.diagnostics}
+    assert found["forgetting"].missing == "student has no score there, at any width"
 
 
 def test_a_diagnostic_is_finite_and_of_a_known_name():
