@@ -95,16 +95,17 @@ def test_what_a_download_leaves_beside_files_is_no_part_of_their_digest(tmp_path
     assert record.digest_path(tmp_path / "x") != before
 
 
-def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
+def three_steps():
+    """The identities of a tokenizer, a clone made with it, and a stage of fine-tuning on that."""
     first = replace(IDENTITY, step="tokenizer")
-    second = replace(
-        IDENTITY, inputs=(Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest),)
-    )
-    third = replace(
-        IDENTITY,
-        step="finetune",
-        inputs=(Input(role="base", kind="model", name="c", digest="2", record=second.digest),),
-    )
+    tokenizer = Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest)
+    second = replace(IDENTITY, inputs=(tokenizer,))
+    base = Input(role="base_model", kind="model", name="c", digest="2", record=second.digest)
+    return first, second, replace(IDENTITY, step="finetune", inputs=(base,))
+
+
+def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
+    first, second, third = three_steps()
     write(tmp_path / "magibu" / "tokenizer", first)
     write(tmp_path / "magibu" / "clone", second)
     write(tmp_path / "turkembed" / "finetune-nli", third)
@@ -122,15 +123,7 @@ def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
 
 
 def test_the_chain_goes_through_a_published_repo_that_lies_beside(tmp_path):
-    first = replace(IDENTITY, step="tokenizer")
-    second = replace(
-        IDENTITY, inputs=(Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest),)
-    )
-    third = replace(
-        IDENTITY,
-        step="finetune",
-        inputs=(Input(role="base_model", kind="model", name="c", digest="2", record=second.digest),),
-    )
+    first, second, third = three_steps()
     write(tmp_path / "mine" / "downloaded", second)
     record.write_lineage(
         tmp_path / "mine" / "downloaded",
