@@ -104,9 +104,10 @@ def _find_unread(chain: list[Provenance]) -> str | None:
 
 
 def _find_unrecorded(chain: Sequence[Provenance]) -> str:
-    """Name the model that all began with, a teacher or a base, which no step of ours made."""
+    """Name a model that others began with, a teacher or a base, which no step of ours made or whose record is gone."""
+    known = {record.identity.digest for record in chain}
     inputs = (found for record in chain for found in record.identity.inputs)
-    return next((found.name for found in inputs if found.kind == "model" and found.record is None), "")
+    return next((found.name for found in inputs if found.kind == "model" and found.record not in known), "")
 
 
 def _is_at_hand(recipe: Recipe, found: Input) -> bool:

@@ -21,7 +21,9 @@ _TOKEN = (
     r"hf_(?:oauth_|jwt_)?[A-Za-z0-9]{20,}|api_org_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}"
     r"|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}"
     r"|ya29\.[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9_-]{10,}|[rs]k_live_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{36}"
-    r"|pypi-AgE[A-Za-z0-9_-]{30,}|sk-(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{32,}"
+    r"|gsk_[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{40,}|xai-[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{30,}|dop_v1_[0-9a-f]{60,}"
+    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{30,}|pypi-AgE[A-Za-z0-9_-]{30,}"
+    r"|sk-(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{32,}"
     r"|(?:secret|SECRET|Secret)[ _-]?(?:(?:access|ACCESS|Access)[ _-]?)?(?:key|KEY|Key)"
     r"[\s\"'`:=]{1,8}[A-Za-z0-9/+]{40}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}"
@@ -29,7 +31,9 @@ _TOKEN = (
 # What files of a run have no reason to hold, whereas texts of the Web hold examples of it: keys that begin or are
 # short, signed tokens and addresses, and addresses with a name and a password or with a token.
 _SECRET = (
-    rf"{_TOKEN}|-----BEGIN [A-Z ]*PRIVATE KEY-----|ASIA[0-9A-Z]{{16}}|\bsk-[A-Za-z0-9_-]{{20,}}"
+    rf"{_TOKEN}|-----BEGIN [A-Z ]*PRIVATE KEY-----|ASIA[0-9A-Z]{{16}}"
+    # Slovak is `sk` in the names of datasets, which have no word so long.
+    r"|\bsk-(?:[A-Za-z0-9_]{1,12}-){0,4}[A-Za-z0-9]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{8,300}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
     r"|X-(?:Amz|Goog)-Signature=[0-9a-fA-F]{16,}|[?&;](?:Signature|sig)=[A-Za-z0-9%/+~_-]{20,}"
     r"|://[^\s/:@]+:[^\s/:@]+@|://[A-Za-z_-]*[0-9][A-Za-z0-9_-]{15,}@"
@@ -37,13 +41,13 @@ _SECRET = (
 # Folders of people and of mounted disks with two names below them, and a name below one in a home. What stands before
 # them would make them a part of an address, or of a path that begins with a placeholder.
 _FOREIGN_PATH = re.compile(
-    r"(?<![\w.:/}>)*~-])(?:/(?:home|Users|Volumes|mnt|media|scratch|data|workspace|workspaces|content|kaggle"
-    r"|root|nfs|gpfs|lustre|storage|projects)/[\w.-]+/[\w./-]+|~\w*/\w[\w.-]*/[\w./-]+)"
+    r"(?<![\w.:/}>)*~-])(?:/(?:home|Users|Volumes|mnt|media|scratch|data|workspace|workspaces|work|fsx|srv|content|kaggle"
+    r"|root|nfs|gpfs|lustre|storage|projects)/[\w.-]+/[\w./-]+|~(?:[a-z_][a-z0-9_-]*)?/[A-Za-z_.][\w.-]*/[\w./-]+)"
     # A prompt may read `S:\nBu ne?\nC:`, where the signs of a line break are no folder.
-    r"|\b[A-Z]:(?:\\+(?![nrt](?![a-z]))|/(?!/))[\w. -]+[\\/]+[\w.\\/-]+"
+    r"|\b[A-Za-z]:(?:\\+(?![nrt](?![a-z]))|/(?!/))[\w. -]+[\\/]+[\w.\\/-]+"
 )
 # A whole value of JSON that names a place on one machine, whatever its folders are called.
-_JSON_PATH = re.compile(r'"(?:file://|~\w*/[^\s"]|/[^/\s"]+/|[A-Za-z]:[\\/]|\\\\)[^"\n]*"')
+_JSON_PATH = re.compile(r'"(?:file://|~(?:[a-z_][a-z0-9_-]*)?/[A-Za-z_.]|/[\w.-]+/[\w.-]|[A-Za-z]:[\\/]|\\\\)[^"\n]*"')
 # Of JSON: what a string cannot hold as it is, and what it may write in another way.
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
 # They hold strings such as `/home/` for other reasons.

@@ -160,6 +160,8 @@ def test_access_token_is_found_and_not_repeated(folder, tmp_path):
         "https://user:password@example.org",
         "-----BEGIN OPENSSH PRIVATE KEY-----",
         "sk-proj-a_B1-" + "a1B2" * 8,
+        "gsk_" + "a1B2" * 12,
+        "nvapi-" + "a1B2" * 12,
         "sk-ant-api03-" + "a1B2" * 8,
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + "a1B2_-" * 5,
         "npm_" + "a1B2" * 9,
@@ -190,6 +192,8 @@ NO_PATHS = [
     "1/2/3 ve/veya/ya da",
     "e-posta ali@example.org, https://example.org/@ali",
     "risk-yonetimi-ve-ic-kontrol-sistemi",
+    "example/sk-en-parallel-sentences-v2",
+    "example/cs-sk-web-crawl-deduplicated-2024",
 ]
 TOKEN = "hf_" + "a1B2" * 8
 
@@ -206,6 +210,7 @@ TOKEN = "hf_" + "a1B2" * 8
         r"D:\my work\teacher",
         "~/my models/teacher",
         "/gölge/depo/öğretmen",
+        r"c:\users\ali\teacher",
     ],
 )
 def test_a_value_that_is_a_path_is_found_wherever_it_leads(folder, tmp_path, path):
@@ -215,7 +220,21 @@ def test_a_value_that_is_a_path_is_found_wherever_it_leads(folder, tmp_path, pat
 
 
 @pytest.mark.parametrize(
-    "text", ["a/b/c", "{data_root}/data/x.tsv", "</s>", "/", "/home", "// comment", "and/or", *NO_PATHS]
+    "text",
+    [
+        "a/b/c",
+        "/soru/ metin: ",
+        "/s/ sesi",
+        "/^[a-z]+/i",
+        "~3/4/5 gün",
+        "{data_root}/data/x.tsv",
+        "</s>",
+        "/",
+        "/home",
+        "// comment",
+        "and/or",
+        *NO_PATHS,
+    ],
 )
 def test_what_is_no_path_is_published(folder, tmp_path, text):
     (folder / "config.json").write_text(json.dumps({"a": text}), encoding="utf-8")
