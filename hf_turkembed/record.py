@@ -1,24 +1,20 @@
-"""What a step leaves beside its output: provenance (identity and observation), and the chain they form."""
+"""What a step leaves beside its output: provenance, which is an identity and an observation."""
 
-import dataclasses
 import hashlib
 import json
-import numbers
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import as_plain, read_versioned, write_json
 
 SCHEMA_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
-# In a published repo: the records that its provenance.json leads back to.
-LINEAGE_FILE = "lineage.json"
 # Weights, settings and tables; see `is_output`.
 _OUTPUT = re.compile(
     r"(?!(.*/)?(provenance|lineage|scores)\.json$|adapter_config\.json$).*\.(safetensors|json)|(.*/)?vocab\.txt"
@@ -208,46 +204,6 @@ def observe_packages() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _RECORDED_PACKAGES}}
 
 
-def as_plain(value: Any) -> Any:
-    """Turn dataclasses, mappings, tuples and NumPy's numbers into what `json` writes, keeping the order of keys."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_plain(item) for item in value]
-    # NumPy's numbers are registered as such, and are none that `json` knows.
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else value
-
-
-def read_versioned(path: Path, version: int) -> dict[str, Any]:
-    """Read a JSON object that says which version of its schema it has.
-
-    Raises:
-        FileNotFoundError: If `path` does not exist.
-        ValueError: If it is not valid JSON, or of another version.
-    """
-    content = read_json(path)
-    found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != version:
-        raise ValueError(f"{path} has schema version {found!r}, expected {version}; run its step again.")
-    return dict(content)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON through a temporary name, so that a crash leaves the old file or the new one.
-
-    Raises:
-        ValueError: If `content` holds NaN or an infinity.
-    """
-    text = json.dumps(as_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def write_provenance(folder: Path, provenance: Provenance) -> None:
     """Write provenance.json into `folder`.
 
@@ -283,112 +239,18 @@ def read_provenance(folder: Path) -> Provenance:
         )
     content = read_versioned(path, SCHEMA_VERSION)
     try:
-        return _read_record(content)
+        return read_record(content)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove the folder and run its step again.") from error
 
 
-def read_chain(folder: Path) -> list[Provenance]:
-    """Follow the inputs of a step's folder back to the first step, nearest first.
-
-    The records are those that a published repo holds. Without them they are looked for in the folders beside `folder`
-    and beside its parent, and recognised by the digest of their identity, so folders may be moved and renamed
-    together. An input whose record is not found ends its branch: it is still named in the record that used it.
-
-    Args:
-        folder: Output folder of a step, or a published repo.
+def read_record(content: Mapping[str, Any]) -> Provenance:
+    """Build a record from its JSON form.
 
     Raises:
-        FileNotFoundError: If `folder` itself has no record.
-        ValueError: If a record that could belong to the chain is damaged.
+        KeyError: If it has no identity or observation.
+        TypeError: If a key of these is unknown or missing.
     """
-    chain = [read_provenance(folder)]
-    known, damaged = (_read_lineage(folder), []) if (folder / LINEAGE_FILE).is_file() else _read_records_around(folder)
-    for record in chain:
-        for source in record.identity.inputs:
-            if source.record in known and known[source.record] not in chain:
-                chain.append(known[source.record])
-            elif source.record is not None and source.record not in known and damaged:
-                raise ValueError(f"the record behind `{source.role}` ({source.name}) was not found, but {damaged[0]}")
-    return chain
-
-
-def read_whole_chain(folder: Path) -> list[Provenance]:
-    """Read the chain of a folder that is to be published: licences and data of its card come from all of it.
-
-    Args:
-        folder: Output folder of a step, or a published repo.
-
-    Raises:
-        FileNotFoundError: If `folder` itself has no record.
-        ValueError: If a record of the chain is damaged or was not found.
-    """
-    chain = read_chain(folder)
-    known = {record.identity.digest for record in chain}
-    for record in chain:
-        for source in record.identity.inputs:
-            if source.record not in (None, *known):
-                raise ValueError(
-                    f"{folder}: `{record.identity.step}` was made with the `{source.role}` {source.name}, whose "
-                    f"record {str(source.record)[:16]} is neither in {LINEAGE_FILE} nor beside the folder. Its "
-                    "licence and data would be missing from the card; put that folder beside this one, as in the run."
-                )
-    return chain
-
-
-def write_lineage(folder: Path, chain: Sequence[Provenance]) -> None:
-    """Write the records behind a folder into it, so that a published repo holds its whole chain.
-
-    Args:
-        folder: A folder with provenance.json.
-        chain: What `read_chain` gives for it; the first record, the folder's own, is left out.
-    """
-    write_json(folder / LINEAGE_FILE, {"schema_version": SCHEMA_VERSION, "records": chain[1:]})
-
-
-def find_output(folder: Path, link: str) -> Path | None:
-    """Return the output folder of the step of a chain whose identity has the digest `link`, or None.
-
-    Args:
-        folder: Output folder of a step; it is looked for where `read_chain` looks.
-        link: `Input.record`.
-    """
-    for path in _records_near(folder):
-        try:
-            if read_provenance(path.parent).identity.digest == link:
-                return path.parent
-        except ValueError:
-            continue
-    return None
-
-
-def _read_lineage(folder: Path) -> dict[str, Provenance]:
-    """Read the records that a published repo holds, by the digest of their identity."""
-    path = folder / LINEAGE_FILE
-    try:
-        records = [_read_record(entry) for entry in read_versioned(path, SCHEMA_VERSION)["records"]]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); publish again.") from error
-    return {record.identity.digest: record for record in records}
-
-
-def _read_records_around(folder: Path) -> tuple[dict[str, Provenance], list[str]]:
-    """Read the records of the folders around one, by the digest of their identity; and what is wrong with others."""
-    known: dict[str, Provenance] = {}
-    damaged: list[str] = []
-    for path in _records_near(folder):
-        try:
-            found = read_provenance(path.parent)
-            # A published repo beside a run, which was fine-tuned further, holds its chain in one file.
-            behind = _read_lineage(path.parent) if (path.parent / LINEAGE_FILE).is_file() else {}
-            known |= {**behind, found.identity.digest: found}
-        except ValueError as error:
-            damaged.append(str(error))
-    return known, damaged
-
-
-def _read_record(content: Mapping[str, Any]) -> Provenance:
-    """Build a record from its JSON form."""
     return Provenance(identity=read_identity(content["identity"]), observed=Observed(**content["observed"]))
 
 
@@ -398,14 +260,6 @@ def _digest_listing(folder: Path, files: Iterable[Path]) -> str:
     for file in files:
         listing.update(f"{digest_file(file)}  {file.relative_to(folder).as_posix()}\n".encode())
     return listing.hexdigest()
-
-
-def _records_near(folder: Path) -> list[Path]:
-    """List the records beside a folder and beside its parent; a part of a step's output lies where the whole does."""
-    run = folder.resolve().parent
-    if (run / PROVENANCE_FILE).is_file():
-        run = run.parent
-    return [*run.glob(f"*/{PROVENANCE_FILE}"), *run.parent.glob(f"*/*/{PROVENANCE_FILE}")]
 
 
 def _canonical_json(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_turkembed.findings import Diagnostic, LongTextPoint, ProfilePoint, SearchCost
-from hf_turkembed.record import as_plain, read_versioned, write_json
+from hf_turkembed.json_files import as_plain, read_versioned, write_json
 
 SCORES_SCHEMA_VERSION = 4
 SCORES_FILE = "scores.json"

@@ -17,7 +17,7 @@ from huggingface_hub import metadata_load, try_to_load_from_cache
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed import record
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import as_plain, read_json, write_json
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.version import __version__
@@ -255,7 +255,7 @@ def _prepare(step: Step, lock: int) -> tuple[Step, int]:
         shutil.rmtree(step.partial)
         os.close(lock)
         lock, runs = _lock(step), 0
-    record.write_json(step.progress, {"identity": record.as_plain(step.identity), "runs": runs + 1})
+    write_json(step.progress, {"identity": as_plain(step.identity), "runs": runs + 1})
     return replace(step, runs_before=runs), lock
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_turkembed.json_files import as_plain, read_versioned, write_json
 from hf_turkembed.markdown import escape, format_code, format_table, format_value
-from hf_turkembed.record import as_plain, read_versioned, write_json
 
 REPORT_SCHEMA_VERSION = 1
 REPORT_FILE = "tokenizer_report.json"

@@ -3,9 +3,7 @@
 python recipes/corpus.py RECIPE [section.key=value ...]
 """
 
-from collections import Counter
-
-from hf_turkembed.corpus import count_texts, list_shards, plan_shards, sample_rows, write_texts
+from hf_turkembed.corpus import count_texts, list_shards, remove_marks, write_sources
 from hf_turkembed.step import finish_step, open_step
 from inputs import text_sources
 from startup import clear_errors, read_recipe
@@ -14,18 +12,21 @@ from startup import clear_errors, read_recipe
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "corpus")
-    with clear_errors(), open_step(recipe, "corpus") as step:
+    with clear_errors(), open_step(recipe, "corpus", resumable=True) as step:
         if step.done or recipe.corpus is None:
             return
         config = recipe.corpus
-        sources = text_sources(recipe, step.identity, "text", config.text)
-        left_out: dict[str, Counter[str]] = {source.language: Counter() for source in sources}
-        rows = {s.language: sample_rows(s, seed=recipe.seed, left_out=left_out[s.language]) for s in sources}
-        shards = plan_shards(
-            rows, config.shard_rows, validation_rows=config.validation_rows, test_rows=config.test_rows
+        left_out = write_sources(
+            step.partial,
+            text_sources(recipe, step.identity, "text", config.text),
+            config.shard_rows,
+            seed=recipe.seed,
+            validation_rows=config.validation_rows,
+            test_rows=config.test_rows,
+            parallel=config.text.is_parallel,
         )
-        write_texts(step.partial, shards, parallel=config.text.is_parallel)
-        counts = count_texts(step.partial) | {"left_out": {name: found for name, found in left_out.items() if found}}
+        counts = count_texts(step.partial) | {"left_out": left_out}
+        remove_marks(step.partial)
         finish_step(step, counts=counts, outputs=list_shards(step.partial))
 
 

@@ -3,8 +3,8 @@
 python recipes/publish.py RECIPE [section.key=value ...]
 """
 
+from hf_turkembed.json_files import as_plain, write_json
 from hf_turkembed.recipe_release import publish_recipe
-from hf_turkembed.record import as_plain, write_json
 from hf_turkembed.step import finish_step, open_step
 from startup import clear_errors, read_recipe
 

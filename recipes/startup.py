@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_turkembed import recipe as recipes
-from hf_turkembed import record
+from hf_turkembed.json_files import as_plain
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.step import identify
 
@@ -39,7 +39,7 @@ def read_recipe(description: str, step: str) -> Recipe:
         if arguments.dry_run:
             stages = recipe.finetune.stages if step == "finetune" and recipe.finetune else [None]
             for stage in stages:
-                identity = record.as_plain(identify(recipe, step, stage))
+                identity = as_plain(identify(recipe, step, stage))
                 sys.stdout.write(json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
             raise SystemExit(0)
     return recipe

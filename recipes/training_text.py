@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
+from hf_turkembed.chain import read_chain
 from hf_turkembed.recipe import FinetuneConfig, Recipe, TaskConfig
-from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_chain, read_provenance
+from hf_turkembed.record import PROVENANCE_FILE, Identity, Input, Provenance, digest_path, read_provenance
 from hf_turkembed.scoring.diagnostics import TrainedOn
 from hf_turkembed.strict_yaml import build
 from inputs import read_labelled

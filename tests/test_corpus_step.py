@@ -1,12 +1,18 @@
 """The texts that a teacher embeds, as a step of their own: what it writes, and that vectors are of the same rows."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from samples import TEXTS
+from samples import ROOT, TEXTS
 from scripts import run_script
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain
 from hf_turkembed.corpus import TextRow, is_parallel, list_shards, plan_shards, read_shards, write_texts
 from hf_turkembed.recipe import load_recipe
 
@@ -63,9 +69,41 @@ def test_vectors_of_the_written_texts_are_those_of_the_text_itself(recipe):
     one, other = root / "run" / "embed", root / "alone" / "embed"
     assert list_shards(one) == list_shards(other) and len(list_shards(one)) == 11
     assert all((one / name).read_bytes() == (other / name).read_bytes() for name in list_shards(one))
-    assert [found.identity.step for found in record.read_chain(one)] == ["embed", "corpus"]
+    assert [found.identity.step for found in read_chain(one)] == ["embed", "corpus"]
     counts = (record.read_provenance(folder).observed.counts for folder in (one, other))
     assert next(counts) == next(counts)
+
+
+def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe):
+    root = recipe.parent
+    undisturbed, output = root / "run" / "corpus", root / "killed" / "corpus"
+    # Killed with the first shard of English, the second language.
+    code = (
+        "import os, signal, sys; from hf_turkembed.corpus import shards; from scripts import run_script\n"
+        "write = shards.pq.write_table\n"
+        "def write_table(table, path, **settings):\n"
+        "    write(table, path, **settings)\n"
+        "    if path.parent.name == 'en': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "shards.pq.write_table = write_table\n"
+        "run_script('corpus', *sys.argv[1:])\n"
+    )
+    settings = [recipe, f"output_dir={root / 'killed'}"]
+    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, (ROOT, ROOT / "recipes", ROOT / "tests")))}
+    killed = subprocess.run([sys.executable, "-c", code, *map(str, settings)], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    partial = output.with_name("corpus.partial")
+    # The Turkish shards are not written again: they keep a time that no clock of the second run gives them.
+    for file in (partial / "data" / "tr").iterdir():
+        os.utime(file, (1, 1))
+    assert run_script("corpus", *settings, folder=root) is None
+    assert {file.name for file in output.iterdir()} == {"data", "provenance.json"}
+    assert list_shards(output) == list_shards(undisturbed)
+    assert all((output / name).read_bytes() == (undisturbed / name).read_bytes() for name in list_shards(output))
+    assert {name for name in list_shards(output) if (output / name).stat().st_mtime == 1} == {
+        name for name in list_shards(output) if "/tr/" in name
+    }
+    observed = record.read_provenance(output).observed
+    assert (observed.runs, observed.counts) == (2, record.read_provenance(undisturbed).observed.counts)
 
 
 def test_parallel_texts_come_back_as_they_were_written_in_shards_of_another_size(tmp_path):

@@ -16,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForMaskedLM
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain
 from hf_turkembed.cli import main
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import expected_code
@@ -200,7 +201,7 @@ def test_the_adapter_is_a_part_that_holds_no_path_and_has_a_record_of_its_own(st
     weights = record.digest_file(adapter / "adapter_model.safetensors")
     assert part.observed.outputs == {"adapter_model.safetensors": weights}
     assert whole.observed.outputs["adapter/adapter_model.safetensors"] == weights
-    assert [found.identity.step for found in record.read_chain(adapter)] == ["finetune", "clone"]
+    assert [found.identity.step for found in read_chain(adapter)] == ["finetune", "clone"]
 
 
 def test_merged_the_adapter_gives_what_it_gives_beside_the_weights_of_its_base(stage):

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, GteModel
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain
 from hf_turkembed.cloning import clone_model
 from hf_turkembed.gte_checkpoint import convert_gte_checkpoint
 from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_code
@@ -395,7 +396,7 @@ def test_a_model_made_from_a_converted_repo_of_the_hub_names_that_repo(legacy, t
     record.write_provenance(
         tmp_path / "run" / "finetune-nli", record.Provenance(identity=trained, observed=base.observed)
     )
-    chain = record.read_chain(tmp_path / "run" / "finetune-nli")
+    chain = read_chain(tmp_path / "run" / "finetune-nli")
     assert lineage.find_base_model(chain) == base.identity.inputs[0]
 
 

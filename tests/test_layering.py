@@ -14,6 +14,7 @@ MAY_USE = {
     "strict_yaml": set(),
     "json_files": set(),
     "record": set(),
+    "chain": {"record"},
     "findings": set(),
     "scores": {"record", "findings"},
     "markdown": {"record", "scores"},
@@ -41,6 +42,7 @@ MAY_USE = {
     "scoring": {"corpus", "findings", "record", "scores", "modeling"},
     "publishing": {
         "benchmark_tables",
+        "chain",
         "checkpoint",
         "figure_files",
         "finding_tables",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain, read_whole_chain, write_lineage
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 
 IDENTITY = Identity(step="clone", recipe={"max_length": 512, "dims": (2, 1)}, inputs=(), code="0.1.0", seed=1)
@@ -109,28 +110,28 @@ def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
     write(tmp_path / "magibu" / "tokenizer", first)
     write(tmp_path / "magibu" / "clone", second)
     write(tmp_path / "turkembed" / "finetune-nli", third)
-    steps = [link.identity.step for link in record.read_chain(tmp_path / "turkembed" / "finetune-nli")]
+    steps = [link.identity.step for link in read_chain(tmp_path / "turkembed" / "finetune-nli")]
     assert steps == ["finetune", "clone", "tokenizer"]
     shutil.move(tmp_path / "magibu", tmp_path / "renamed")
-    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
-    assert len(record.read_whole_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
+    assert len(read_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
+    assert len(read_whole_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
     shutil.rmtree(tmp_path / "renamed" / "tokenizer")
-    assert len(record.read_chain(tmp_path / "turkembed" / "finetune-nli")) == 2
+    assert len(read_chain(tmp_path / "turkembed" / "finetune-nli")) == 2
     with pytest.raises(
         ValueError, match=r"`clone` was made with the `tokenizer` .*Its licence and data would be missing"
     ):
-        record.read_whole_chain(tmp_path / "turkembed" / "finetune-nli")
+        read_whole_chain(tmp_path / "turkembed" / "finetune-nli")
 
 
 def test_the_chain_goes_through_a_published_repo_that_lies_beside(tmp_path):
     first, second, third = three_steps()
     write(tmp_path / "mine" / "downloaded", second)
-    record.write_lineage(
+    write_lineage(
         tmp_path / "mine" / "downloaded",
         [Provenance(identity=second, observed=OBSERVED), Provenance(identity=first, observed=OBSERVED)],
     )
     write(tmp_path / "mine" / "finetune-own", third)
-    steps = [link.identity.step for link in record.read_whole_chain(tmp_path / "mine" / "finetune-own")]
+    steps = [link.identity.step for link in read_whole_chain(tmp_path / "mine" / "finetune-own")]
     assert steps == ["finetune", "clone", "tokenizer"]
 
 
@@ -148,7 +149,7 @@ def test_a_damaged_record_nearby_matters_only_where_the_chain_has_a_gap(tmp_path
     (tmp_path / "other" / "clone" / "provenance.json").write_text("{")
     source = Input(role="tokenizer", kind="model", name="t", digest="1", record="0" * 64)
     write(tmp_path / "run" / "tokenizer", IDENTITY)
-    assert len(record.read_chain(tmp_path / "run" / "tokenizer")) == 1
+    assert len(read_chain(tmp_path / "run" / "tokenizer")) == 1
     write(tmp_path / "run" / "clone", replace(IDENTITY, inputs=(source,)))
     with pytest.raises(ValueError, match=r"the record behind `tokenizer` .* was not found, but .* is not valid JSON"):
-        record.read_chain(tmp_path / "run" / "clone")
+        read_chain(tmp_path / "run" / "clone")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hf_turkembed import record
+from hf_turkembed.json_files import as_plain
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.step import check_external_inputs, finish_step, identify, is_done, open_step
 
@@ -195,7 +196,7 @@ def test_inputs_that_an_earlier_step_makes_need_not_exist_yet(recipe):
 
 
 def test_the_identity_holds_no_path_of_this_machine(recipe, tmp_path):
-    text = json.dumps(record.as_plain(identify(recipe(), "clone")))
+    text = json.dumps(as_plain(identify(recipe(), "clone")))
     assert str(tmp_path) not in text and "{data_root}/teacher" in text
 
 

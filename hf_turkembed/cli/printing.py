@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-from hf_turkembed import record
+from hf_turkembed.json_files import as_plain
 
 
 def print_json(value: Any) -> None:
     """Print a report as JSON."""
-    typer.echo(json.dumps(record.as_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(as_plain(value), indent=2, ensure_ascii=False, allow_nan=False))

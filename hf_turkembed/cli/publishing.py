@@ -19,6 +19,7 @@ from hf_turkembed.cli.parameters import (
     Verbose,
 )
 from hf_turkembed.cli.printing import print_json
+from hf_turkembed.json_files import as_plain
 
 if TYPE_CHECKING:
     from hf_turkembed.publishing import Published
@@ -151,8 +152,6 @@ def card(
 
 def _as_json(published: "Published") -> dict[str, Any]:
     """Return the form that `--json` prints."""
-    from hf_turkembed.record import as_plain
-
     verification = published.verification
     return {**as_plain(published), "verification": verification and verification.as_json()}
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hf_turkembed import record
 from hf_turkembed.cli.parameters import Json, QuietProgress, Verbose
 from hf_turkembed.cli.printing import print_json
+from hf_turkembed.json_files import as_plain
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -44,7 +44,7 @@ def tokenizer_report(
     if as_json:
         print_json(report)
     else:
-        typer.echo(format_report(record.as_plain(report)), nl=False)
+        typer.echo(format_report(as_plain(report)), nl=False)
 
 
 def _read_texts(paths: list[Path]) -> dict[str, list[str]]:

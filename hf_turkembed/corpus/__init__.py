@@ -23,6 +23,8 @@ from hf_turkembed.corpus.shards import (
     list_shards,
     plan_shards,
     read_shards,
+    remove_marks,
+    write_sources,
     write_texts,
 )
 from hf_turkembed.corpus.shared_texts import SharedTexts, set_shared_texts_apart
@@ -69,8 +71,10 @@ __all__ = [
     "read_shards",
     "read_texts",
     "read_triplets",
+    "remove_marks",
     "sample_rows",
     "set_shared_texts_apart",
     "strip_text",
+    "write_sources",
     "write_texts",
 ]

@@ -1,5 +1,7 @@
 """A set of texts on disk: numbered Parquet files, one folder a language, the rows of each split apart."""
 
+import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -8,12 +10,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm.auto import tqdm
 
-from hf_turkembed.corpus.texts import TextRow
+from hf_turkembed.corpus.texts import TextRow, TextSource, sample_rows
+from hf_turkembed.json_files import read_json, write_json
 
 Split = Literal["validation", "test", "train"]
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+# In an unfinished folder: for each language that is written, how many texts were left out, by reason.
+_WRITTEN = "written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +100,50 @@ def write_texts(folder: Path, shards: Iterable[Shard], *, parallel: bool = False
         path = shard.path(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), path, write_page_checksum=True)
+
+
+def write_sources(
+    folder: Path,
+    sources: Iterable[TextSource],
+    shard_rows: int,
+    *,
+    seed: int,
+    validation_rows: int = 0,
+    test_rows: int = 0,
+    parallel: bool = False,
+) -> dict[str, dict[str, int]]:
+    """Read and write the rows of every language that the folder does not hold whole; one that was cut off begins anew.
+
+    Args:
+        folder: Where the files go; a run that was killed left its own there.
+        sources: One for each language.
+        shard_rows: As for `plan_shards`.
+        seed: As for `sample_rows`.
+        validation_rows: As for `plan_shards`.
+        test_rows: As for `plan_shards`.
+        parallel: As for `write_texts`.
+
+    Returns:
+        How many texts were left out, by language and reason; languages without any are not named.
+    """
+    (folder / _WRITTEN).mkdir(exist_ok=True)
+    all_left_out = {}
+    for source in tqdm(sources, desc="corpus", unit="language", disable=None):
+        written = folder / _WRITTEN / f"{source.language}.json"
+        if not written.is_file():
+            shutil.rmtree(folder / "data" / source.language, ignore_errors=True)
+            left_out: Counter[str] = Counter()
+            rows = {source.language: sample_rows(source, seed=seed, left_out=left_out)}
+            shards = plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows)
+            write_texts(folder, shards, parallel=parallel)
+            write_json(written, left_out)
+        all_left_out[source.language] = read_json(written)
+    return {language: found for language, found in all_left_out.items() if found}
+
+
+def remove_marks(folder: Path) -> None:
+    """Remove what only an unfinished folder of texts needs."""
+    shutil.rmtree(folder / _WRITTEN)
 
 
 def read_shards(folder: Path, shard_rows: int) -> Iterator[Shard]:

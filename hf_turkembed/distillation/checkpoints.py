@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from hf_turkembed.json_files import read_json
-from hf_turkembed.record import write_json
+from hf_turkembed.json_files import read_json, write_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -33,7 +33,7 @@ from hf_turkembed.distillation.held_out import HeldOut, evaluate
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Run, Schedule, Student, take_step
 from hf_turkembed.distillation.training_rows import TrainingRows, locate_rows, open_training_rows, write_training_rows
-from hf_turkembed.record import write_json
+from hf_turkembed.json_files import write_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

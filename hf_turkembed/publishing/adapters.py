@@ -10,6 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from hf_turkembed import record as records
+from hf_turkembed.chain import find_output
 from hf_turkembed.checkpoint import StoredTensor, list_file
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_value
@@ -158,7 +159,7 @@ def find_base(folder: Path, given: Path | None) -> tuple[Path | None, Check]:
 def find_local_base(folder: Path) -> Path | None:
     """Find, beside an adapter that a step wrote, the model that it was trained on; None where it is elsewhere."""
     source = _base_of(records.read_provenance(folder))
-    found = None if source.record is None else records.find_output(folder, source.record)
+    found = None if source.record is None else find_output(folder, source.record)
     # Of a model that was removed to save room the record may have stayed.
     return found if found is not None and any(found.glob("*.safetensors")) else None
 

@@ -10,6 +10,7 @@ import jinja2
 
 from hf_turkembed import benchmark_tables, finding_tables, score_tables, tokenizer_tables
 from hf_turkembed import record as records
+from hf_turkembed.chain import read_whole_chain
 from hf_turkembed.json_files import read_json
 from hf_turkembed.markdown import escape, format_code, format_name, format_table
 from hf_turkembed.profile_figure import PROFILE_FIGURE
@@ -53,7 +54,7 @@ def render_card(
             terms go along with what is made from it.
     """
     check_repo_id(repo_id)
-    chain = records.read_whole_chain(folder)
+    chain = read_whole_chain(folder)
     kind = lineage.kind_of_output(folder)
     license = licences.choose_licence(license, chain)
     for language in languages:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hf_turkembed import record as records
 from hf_turkembed import tokenizer_tables
+from hf_turkembed.chain import LINEAGE_FILE
 from hf_turkembed.checkpoint import list_tensors
 from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling.repository import check_encoder, check_widths, expected_code
@@ -26,7 +27,7 @@ _COMMON = (
     "LICENSE",
     re.escape(NOTICE_FILE),
     re.escape(records.PROVENANCE_FILE),
-    re.escape(records.LINEAGE_FILE),
+    re.escape(LINEAGE_FILE),
     re.escape(SCORES_FILE),
     # The Hub's own.
     r"\.gitattributes",

@@ -74,7 +74,7 @@ def order_chain(chain: Sequence[Provenance]) -> list[Provenance]:
     """Sort a chain so that every record comes after those of its inputs, the published one last.
 
     Args:
-        chain: Records as `record.read_chain` gives them, nearest first.
+        chain: Records as `chain.read_chain` gives them, nearest first.
     """
     known = {record.identity.digest: record for record in chain}
     ordered: dict[str, Provenance] = {}

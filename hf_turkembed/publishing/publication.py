@@ -9,6 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from hf_turkembed import record as records
+from hf_turkembed.chain import read_whole_chain
 from hf_turkembed.publishing import adapters, hub, lineage
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.hub import HubSettings
@@ -152,7 +153,7 @@ def prepare_folder(
     staged = scratch / str(repo).replace("/", "--")
     stage_folder(folder, staged, card=card + related, report=report)
     if kind == "adapter":
-        adapters.name_base(staged, records.read_whole_chain(folder), base_model)
+        adapters.name_base(staged, read_whole_chain(folder), base_model)
     files = plan_files(staged)
     base = adapters.find_local_base(folder) if kind == "adapter" else None
     state, difference = None, None

@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 
 from hf_turkembed import profile_figure, score_figure, score_tables
 from hf_turkembed import record as records
+from hf_turkembed.chain import read_whole_chain, write_lineage
 from hf_turkembed.json_files import read_json
 from hf_turkembed.publishing import eval_results, licences
 from hf_turkembed.publishing.card_metadata import CARD_FILE
@@ -61,7 +62,7 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
         _place(folder / name, staged / name)
     restore_model_code(staged)
     if (folder / records.PROVENANCE_FILE).is_file():
-        records.write_lineage(staged, records.read_whole_chain(folder))
+        write_lineage(staged, read_whole_chain(folder))
     (staged / CARD_FILE).write_text(card, encoding="utf-8", newline="\n")
     if notice := licences.notice_for(ModelCard(card).data.get("license")):
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8", newline="\n")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hf_turkembed import record as records
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import as_plain, read_json
 from hf_turkembed.publishing import adapters, comparisons, lineage
 from hf_turkembed.publishing.card_checks import check_card, read_snippets
 from hf_turkembed.publishing.comparisons import Check
@@ -47,7 +47,7 @@ class Verification:
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that `--json` prints."""
-        return {"passed": self.passed, **records.as_plain(self)}
+        return {"passed": self.passed, **as_plain(self)}
 
     def describe_failures(self) -> str:
         """Name the checks that failed, in one line; empty if none did."""

@@ -14,8 +14,9 @@ from score_samples import make_comparison, make_score
 from hf_turkembed import record
 from hf_turkembed.corpus import Shard, TextRow
 from hf_turkembed.distillation.vectors import make_table, remove_checksums, write_shard
+from hf_turkembed.json_files import as_plain
 from hf_turkembed.publishing import render_card, stage_folder
-from hf_turkembed.record import Identity, Input, Observed, Provenance, as_plain
+from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
 from hf_turkembed.tokenizer import describe_tokenizer, plot_fertility_change, read_tokenizer
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report

@@ -1,8 +1,7 @@
 """Records that are changed along with the files they tell of."""
 
 from hf_turkembed import record
-from hf_turkembed.json_files import read_json
-from hf_turkembed.record import write_json
+from hf_turkembed.json_files import read_json, write_json
 
 
 def record_digests(folder):

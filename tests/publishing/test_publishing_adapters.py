@@ -14,14 +14,15 @@ from samples import TEXTS
 from sentence_transformers import SentenceTransformer
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain
 from hf_turkembed.finetuning import add_adapter, merge_adapter
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import read_json, write_json
 from hf_turkembed.publishing import publish_folder, render_card, stage_folder, verify_folder
 from hf_turkembed.publishing.adapters import name_base
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.recipe_release import publish_recipe
-from hf_turkembed.record import Input, write_json
+from hf_turkembed.record import Input
 from hf_turkembed.scores import ScoreReport, write_scores
 
 GOLDEN = Path(__file__).parent / "golden" / "adapter.md"
@@ -90,7 +91,7 @@ def staged(run, tmp_path):
     folder = run / "finetune-nli" / "adapter"
     card = render_card(folder, repo_id="acme/adapter", **SETTINGS)
     stage_folder(folder, tmp_path / "staged", card=card, report=ScoreReport(scores=()))
-    name_base(tmp_path / "staged", record.read_chain(folder), "acme/base")
+    name_base(tmp_path / "staged", read_chain(folder), "acme/base")
     return tmp_path / "staged"
 
 
@@ -235,8 +236,8 @@ def test_an_adapter_on_a_model_of_the_hub_names_that_and_its_commit(run, step_wr
     base = Input(role="base_model", kind="model", name="example/base", revision="3" * 40)
     write_records(run / "finetune-nli", step_writer, base)
     folder = run / "finetune-nli" / "adapter"
-    name_base(folder, record.read_chain(folder), None)
+    name_base(folder, read_chain(folder), None)
     config = read_json(folder / CONFIG)
     assert (config["base_model_name_or_path"], config["revision"]) == ("example/base", "3" * 40)
     with pytest.raises(ValueError, match="was trained on 'example/base'; leave it out"):
-        name_base(folder, record.read_chain(folder), "acme/base")
+        name_base(folder, read_chain(folder), "acme/base")

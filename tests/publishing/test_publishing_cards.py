@@ -17,10 +17,11 @@ from transformers import AutoModel, Gemma3TextModel
 from typer.testing import CliRunner
 
 from hf_turkembed import record
+from hf_turkembed.chain import read_chain
 from hf_turkembed.cli import app
+from hf_turkembed.json_files import as_plain, write_json
 from hf_turkembed.publishing import cards, render_card, stage_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
-from hf_turkembed.record import write_json
 from hf_turkembed.scores import SCORES_SCHEMA_VERSION, ScoreDataset, ScoreReport, read_scores
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -400,10 +401,10 @@ PLACES = [
 @pytest.mark.parametrize(("name", "file"), PLACES)
 def test_markup_in_place_of_any_value_or_key_is_refused_or_shown_as_text(hub_run, name, file):
     folder = hub_run / name
-    content = {"chain": record.as_plain(record.read_chain(folder)), "scores": record.as_plain(whole_report(folder))}
+    content = {"chain": as_plain(read_chain(folder)), "scores": as_plain(whole_report(folder))}
     if name == "tokenizer":
         content["tokenizer_report.json"] = json.loads((folder / "tokenizer_report.json").read_text(encoding="utf-8"))
-    links = {record.identity.digest: place for place, record in enumerate(record.read_chain(folder))}
+    links = {record.identity.digest: place for place, record in enumerate(read_chain(folder))}
     places = {tuple("#" if type(key) is int else key for key in p): (p, k) for p, k in paths_of(content[file])}
     wrong, rendered = [], 0
     for path, as_key in places.values():

@@ -12,10 +12,9 @@ from safetensors.torch import load_file, save_file
 from score_samples import make_benchmark, make_score
 
 from hf_turkembed import record
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import read_json, write_json
 from hf_turkembed.publishing import cards, render_card, stage_folder, verification, verify_folder
 from hf_turkembed.publishing.card_checks import check_card
-from hf_turkembed.record import write_json
 from hf_turkembed.score_figure import plot_scores
 from hf_turkembed.scores import ScoreReport, read_scores
 from hf_turkembed.tokenizer import plot_fertility_change

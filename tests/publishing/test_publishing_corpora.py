@@ -8,10 +8,10 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from hf_turkembed.corpus import TextRow, count_texts, plan_shards, write_texts
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import read_json, write_json
 from hf_turkembed.publishing import publish_release, render_card, stage_folder, verify_folder
 from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS
-from hf_turkembed.record import Input, digest_file, read_provenance, write_json
+from hf_turkembed.record import Input, digest_file, read_provenance
 from hf_turkembed.scores import ScoreReport
 
 GOLDEN = Path(__file__).parent / "golden" / "corpus.md"

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from score_samples import REPORT, make_score
 
 from hf_turkembed import record
-from hf_turkembed.json_files import read_json
+from hf_turkembed.json_files import read_json, write_json
 from hf_turkembed.publishing import stage_folder
 from hf_turkembed.publishing.private_text import find_private_text
 from hf_turkembed.publishing.staging import list_files
@@ -401,7 +401,7 @@ def test_lost_code_of_a_foreign_class_is_refused(gemma, tmp_path):
     folder = tmp_path / "saved"
     stage_folder(gemma, folder, card="", report=ScoreReport(scores=()))
     config = read_json(folder / "config.json")
-    record.write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
+    write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "modeling_other.OtherModel"}})
     with pytest.raises(ValueError, match=r"modeling_other\.OtherModel.*write_matryoshka_code"):
         stage_folder(folder, tmp_path / "staged", card="", report=ScoreReport(scores=()))
 

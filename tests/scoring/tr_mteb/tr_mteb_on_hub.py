@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 from sentence_transformers import SentenceTransformer
 from tr_mteb_data import write_datasets
 
-from hf_turkembed.record import as_plain
+from hf_turkembed.json_files import as_plain
 from hf_turkembed.scoring import ScoredModel
 from hf_turkembed.scoring.tr_mteb import score_benchmark
 from hf_turkembed.scoring.tr_mteb.tasks import select_tasks
