@@ -1,13 +1,11 @@
-"""Records: identities that compare, chains that are found again."""
+"""Records: identities that compare, digests, and files that are written whole or refused."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import pytest
 
 from hf_turkembed import record
-from hf_turkembed.chain import read_chain, read_whole_chain, write_lineage
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 
 IDENTITY = Identity(step="clone", recipe={"max_length": 512, "dims": (2, 1)}, inputs=(), code="0.1.0", seed=1)
@@ -96,45 +94,6 @@ def test_what_a_download_leaves_beside_files_is_no_part_of_their_digest(tmp_path
     assert record.digest_path(tmp_path / "x") != before
 
 
-def three_steps():
-    """The identities of a tokenizer, a clone made with it, and a stage of fine-tuning on that."""
-    first = replace(IDENTITY, step="tokenizer")
-    tokenizer = Input(role="tokenizer", kind="model", name="t", digest="1", record=first.digest)
-    second = replace(IDENTITY, inputs=(tokenizer,))
-    base = Input(role="base_model", kind="model", name="c", digest="2", record=second.digest)
-    return first, second, replace(IDENTITY, step="finetune", inputs=(base,))
-
-
-def test_the_chain_is_followed_to_its_first_step_and_across_runs(tmp_path):
-    first, second, third = three_steps()
-    write(tmp_path / "magibu" / "tokenizer", first)
-    write(tmp_path / "magibu" / "clone", second)
-    write(tmp_path / "turkembed" / "finetune-nli", third)
-    steps = [link.identity.step for link in read_chain(tmp_path / "turkembed" / "finetune-nli")]
-    assert steps == ["finetune", "clone", "tokenizer"]
-    shutil.move(tmp_path / "magibu", tmp_path / "renamed")
-    assert len(read_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
-    assert len(read_whole_chain(tmp_path / "turkembed" / "finetune-nli")) == 3
-    shutil.rmtree(tmp_path / "renamed" / "tokenizer")
-    assert len(read_chain(tmp_path / "turkembed" / "finetune-nli")) == 2
-    with pytest.raises(
-        ValueError, match=r"`clone` was made with the `tokenizer` .*Its licence and data would be missing"
-    ):
-        read_whole_chain(tmp_path / "turkembed" / "finetune-nli")
-
-
-def test_the_chain_goes_through_a_published_repo_that_lies_beside(tmp_path):
-    first, second, third = three_steps()
-    write(tmp_path / "mine" / "downloaded", second)
-    write_lineage(
-        tmp_path / "mine" / "downloaded",
-        [Provenance(identity=second, observed=OBSERVED), Provenance(identity=first, observed=OBSERVED)],
-    )
-    write(tmp_path / "mine" / "finetune-own", third)
-    steps = [link.identity.step for link in read_whole_chain(tmp_path / "mine" / "finetune-own")]
-    assert steps == ["finetune", "clone", "tokenizer"]
-
-
 def test_hardware_and_packages_name_no_host_and_no_user():
     import getpass
     import socket
@@ -142,14 +101,3 @@ def test_hardware_and_packages_name_no_host_and_no_user():
     text = json.dumps({**record.observe_hardware(), **record.observe_packages()})
     assert "torch" in text
     assert socket.gethostname() not in text and getpass.getuser() not in json.loads(text)
-
-
-def test_a_damaged_record_nearby_matters_only_where_the_chain_has_a_gap(tmp_path):
-    (tmp_path / "other" / "clone").mkdir(parents=True)
-    (tmp_path / "other" / "clone" / "provenance.json").write_text("{")
-    source = Input(role="tokenizer", kind="model", name="t", digest="1", record="0" * 64)
-    write(tmp_path / "run" / "tokenizer", IDENTITY)
-    assert len(read_chain(tmp_path / "run" / "tokenizer")) == 1
-    write(tmp_path / "run" / "clone", replace(IDENTITY, inputs=(source,)))
-    with pytest.raises(ValueError, match=r"the record behind `tokenizer` .* was not found, but .* is not valid JSON"):
-        read_chain(tmp_path / "run" / "clone")

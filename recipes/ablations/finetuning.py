@@ -133,10 +133,9 @@ def sts(stages: Mapping[str, Stage], loss: str = "cosent") -> Stage:
     return {**stages["sts"], **changes}
 
 
-def both(stages: Mapping[str, Stage]) -> Stage:
-    """Return one stage with the tasks of the two."""
-    second = sts(stages)
-    return {**second, "tasks": {**nli(stages)["tasks"], **second["tasks"]}}
+def both(stages: Mapping[str, Stage], settings: Callable[[Mapping[str, Stage]], Stage]) -> Stage:
+    """Return one stage with the tasks of the two, and the batch and the rate of one of them."""
+    return {**settings(stages), "tasks": {**nli(stages)["tasks"], **sts(stages)["tasks"]}}
 
 
 def pairs(stages: Mapping[str, Stage], name: str) -> Stage:
@@ -155,7 +154,8 @@ VARIANTS = (
     Variant(name="STS only", stage=sts),
     Variant(name=BASELINE, base="NLI only", stage=sts),
     Variant(name="STS, then NLI", base="STS only", stage=nli),
-    Variant(name="both at once", stage=both),
+    Variant(name="both at once", stage=partial(both, settings=sts)),
+    Variant(name="both at once, batch and rate of NLI", stage=partial(both, settings=nli)),
     Variant(name="STS by AnglE", base="NLI only", stage=partial(sts, loss="angle")),
     Variant(name="STS by cosine similarity", base="NLI only", stage=partial(sts, loss="cosine_similarity")),
     Variant(name="full width only, NLI", stage=lambda stages: full_width(nli(stages)), counterpart="NLI only"),
