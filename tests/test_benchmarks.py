@@ -70,6 +70,19 @@ def test_embedding_is_timed_beside_sentence_transformers(run, gemma, tmp_path):
     assert "18 texts" in text and "padding of ours" in text and "GFLOP/s" in text
 
 
+def test_what_all_rows_would_take_follows_from_some(run, gemma, tmp_path):
+    (tmp_path / "tr.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    models = ["--teacher", gemma, "--student", gemma, "--text", tmp_path / "tr.txt"]
+    rows = ["--measured-rows", 24, "--rows", 2400, "--batch-size", 8, "--batch-tokens", 64, "--max-length", 64]
+    settings = ["--price-per-hour", 3600, "--peak-teraflops", 0.001, "--matryoshka-dims", *MATRYOSHKA_DIMS]
+    text = run("benchmarks/throughput", *models, *rows, *settings)
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:2] == "| "]
+    assert [row[0] for row in table[2:]] == ["embed", "distil"] and "2,400 rows, hours" in table[0]
+    for row in table[2:]:
+        rate, tokens, dollars = (float(row[place].replace(",", "")) for place in (1, 2, 6))
+        assert dollars == pytest.approx(2400 / rate, rel=0.02) and tokens > 3 * rate and row[3].endswith("%")
+
+
 def test_models_are_timed_beside_a_rival(run, gemma, tmp_path, monkeypatch):
     (tmp_path / "tr.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
     models = ["--models", f"rival={gemma}", f"own={gemma}", "--text", tmp_path / "tr.txt"]

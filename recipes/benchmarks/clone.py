@@ -3,8 +3,9 @@
 python recipes/benchmarks/clone.py --teacher DIR --tokenizer DIR [--runs 5] [--peer-sizes 2048 4096 8192]
 
 `--teacher` gives the old tokenizer and the pooling, `--tokenizer` is the folder of the adapted one. Weights are
-random, in EmbeddingGemma-300m's shape. Each figure is of a process of its own. The other tool runs where it is
-installed (pip install --no-deps transformer-cloner==0.2.10), on a network of one layer, which it loads whole.
+random, in EmbeddingGemma-300m's shape; `--keep DIR` leaves the models there as `teacher` and `student`. Each figure is
+of a process of its own. The other tool runs where it is installed (pip install --no-deps transformer-cloner==0.2.10),
+on a network of one layer, which it loads whole.
 """
 
 import argparse
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--layers", type=int, default=24)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="also leave teacher and student in this new folder")
     parser.add_argument("--peer-sizes", type=int, nargs="*", default=(2048, 4096, 8192))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -41,6 +43,10 @@ def main() -> None:
         apart(write_teacher, small, arguments.teacher, 1)
         report("table alone", compose, arguments.runs, teacher, arguments.tokenizer)
         report("whole clone", clone, arguments.runs, teacher, arguments.tokenizer)
+        if arguments.keep is not None:
+            shutil.copytree(teacher, arguments.keep / "teacher")
+            (arguments.keep / "student").mkdir()
+            apart(clone_into, teacher, arguments.tokenizer, arguments.keep / "student")
         for size in arguments.peer_sizes:
             tokenizer = Path(scratch, f"tokenizer-{size}")
             cut_tokenizer(arguments.tokenizer, tokenizer, size)
@@ -91,14 +97,17 @@ def compose(teacher: Path, tokenizer: Path) -> str:
 
 def clone(teacher: Path, tokenizer: Path) -> str:
     """Clone from folder to folder."""
+    with tempfile.TemporaryDirectory() as output:
+        return clone_into(teacher, tokenizer, Path(output))
+
+
+def clone_into(teacher: Path, tokenizer: Path, output: Path) -> str:
+    """Clone into an empty folder."""
     from hf_turkembed.cloning import clone_model
 
-    with tempfile.TemporaryDirectory() as output:
-        started = time.perf_counter()
-        made = clone_model(
-            teacher, tokenizer, Path(output), matryoshka_dims=[_WIDTH, 512, 256, 128], max_length=8192, seed=0
-        )
-        seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    made = clone_model(teacher, tokenizer, output, matryoshka_dims=[_WIDTH, 512, 256, 128], max_length=8192, seed=0)
+    seconds = time.perf_counter() - started
     return f"{seconds}|{made.teacher_parameters:,} -> {made.parameters:,} parameters"
 
 
