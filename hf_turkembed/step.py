@@ -1,8 +1,10 @@
 """The life of a step: is it done, where does it write, and the record it leaves when it is finished."""
 
+import errno
 import fcntl
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,7 @@ from typing import Any
 
 import yaml
 from huggingface_hub import metadata_load, try_to_load_from_cache
+from safetensors import SafetensorError
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed import record
@@ -23,6 +26,11 @@ from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.version import __version__
 
 logger = logging.getLogger(__name__)
+
+# A full disk, a full quota, a file too large for its file system, and one that cannot be written to.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# How safetensors ends the message of an error of the operating system.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +115,7 @@ def open_step(
         ValueError: If the output folder, or the unfinished work of a resumable step, belongs to another run; the
             message lists the keys that differ.
         FileNotFoundError: If an input does not exist.
+        OSError: If there is no room for what the step writes, whichever library met that.
     """
     main_process = group is None or group.is_main_process
     with nullcontext() if group is None else group.main_process_first():
@@ -116,11 +125,13 @@ def open_step(
             opened, lock = _prepare(opened, lock)
     try:
         yield opened
-    except BaseException:
+    except BaseException as error:
         if main_process and not opened.done and opened.partial.is_dir():
             if not resumable or not any(opened.partial.iterdir()):
                 shutil.rmtree(opened.partial)
                 opened.progress.unlink()
+        if (unwritten := _find_failed_write(error, opened.partial)) is not None:
+            raise unwritten from error
         raise
     finally:
         if lock is not None:
@@ -337,6 +348,17 @@ def _check_same_run(folder: Path, found: Identity, expected: Identity) -> None:
             f"{folder} holds another run of `{found.step}`; these keys differ (found -> asked for):\n  {listed}\n"
             "Choose another output_dir, or remove that folder."
         )
+
+
+def _find_failed_write(error: BaseException, folder: Path) -> OSError | None:
+    """Return the error of a full disk, with the folder's name, behind one that lacks the name or hides it."""
+    number = error.errno if isinstance(error, OSError) and error.filename is None else None
+    if isinstance(error, SafetensorError) and (found := _OS_ERROR.search(str(error))):
+        number = int(found[1])
+    # torch's writer of archives says no more than that its file ended early.
+    if isinstance(error, RuntimeError) and "inline_container" in str(error):
+        number = errno.ENOSPC
+    return OSError(number, os.strerror(number), str(folder)) if number in NO_ROOM else None
 
 
 def _read_runs(step: Step) -> int:

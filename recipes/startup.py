@@ -1,7 +1,6 @@
 """How every script starts: its command line, its log, its process group, and errors that a user can mend."""
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -14,10 +13,7 @@ from typing import Any
 from hf_turkembed import recipe as recipes
 from hf_turkembed.json_files import as_plain
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.step import identify
-
-# A full disk, a full quota, a file too large for its file system, and one that cannot be written to.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+from hf_turkembed.step import NO_ROOM, identify
 
 
 def read_recipe(description: str, step: str) -> Recipe:
@@ -62,7 +58,7 @@ def clear_errors() -> Iterator[None]:
     except (ValueError, ConnectionError, FileNotFoundError, PermissionError) as error:
         raise SystemExit(f"error: {error}") from error
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise SystemExit(f"error: {error}; what is finished is kept: make room and run it again.") from error
 

@@ -1,11 +1,16 @@
 """The life of a step: done, another run's, cut off, finished."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from hf_turkembed import record
 from hf_turkembed.json_files import as_plain
@@ -143,6 +148,39 @@ def test_a_step_that_fails_leaves_nothing_behind_but_what_it_can_go_on_from(reci
         (step.partial / "half.txt").write_text("x")
         raise Failure
     assert bool(list((tmp_path / "run").iterdir())) == resumable
+
+
+WRITERS = {
+    "a file": (lambda path: path.write_bytes(bytes(9000)), "File too large"),
+    "safetensors": (lambda path: save_file({"a": torch.zeros(2000)}, path), "File too large"),
+    # Which has no word of why.
+    "torch": (lambda path: torch.save({"a": torch.zeros(2000)}, path), "No space left"),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), WRITERS.values(), ids=WRITERS)
+def test_without_room_a_step_names_its_folder_whoever_writes(recipe, tmp_path, write, message):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(OSError, match=message) as raised, open_step(recipe(), "clone", resumable=True) as step:
+        (step.partial / "whole.txt").write_text("x")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            write(step.partial / "cut")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.filename == str(step.partial) and (step.partial / "whole.txt").is_file()
+
+
+def test_other_errors_of_libraries_stay_what_they_are(recipe):
+    for error in (
+        RuntimeError("x"),
+        SafetensorError("header too large"),
+        OSError(errno.ENOENT, "none", "file"),
+        OSError(errno.ECONNREFUSED, "x"),
+    ):
+        with pytest.raises(type(error)) as raised, open_step(recipe(), "clone"):
+            raise error
+        assert raised.value is error
 
 
 def test_unfinished_work_of_another_run_is_refused_until_the_folder_named_is_removed(recipe, tmp_path):
