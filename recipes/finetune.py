@@ -24,8 +24,8 @@ from hf_turkembed.finetuning import (
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
-from input_checks import check_hub_data, check_local_data
-from inputs import fetch, load_encoder, read_labelled
+from input_checks import check_hub_inputs, check_local_data
+from inputs import fetch, labelled_source, load_encoder, read_labelled
 from startup import clear_errors, read_recipe, start_process_group
 
 # Texts on which a merged adapter has to agree with one beside the weights.
@@ -40,7 +40,7 @@ def main() -> None:
         config: FinetuneConfig = section_of(recipe, "finetune")
         check_local_data(recipe, ("finetune",))
         check_settings(recipe, config)
-        check_hub_data(recipe, unfinished(recipe, config))
+        check_hub_inputs(recipe, config, [*unfinished(recipe, config)][1:])
         # The trainer's arguments, which were made for the check, reset what a group knows of itself.
         accelerator = start_process_group()
         for stage in config.stages:
@@ -152,6 +152,13 @@ def read_tasks(
             for key, suite in task.held_out.items()
         }
         rows, found = corpus.set_shared_texts_apart(train, held_out, remove=task.shared_texts == "remove")
+        corpus.check_training_rows(
+            rows,
+            config.stages[stage].batch_size,
+            str(labelled_source(recipe, step.identity, f"{role}.train", task.train)),
+            column=task.train.columns[-1],
+            highest_score=task.train.highest_score,
+        )
         tasks[name] = Task(rows=rows, loss=task.loss, mini_batch_size=task.mini_batch_size)
         shared[name] = {key: asdict(value) for key, value in found.items()}
     return tasks, shared

@@ -1,8 +1,7 @@
 """What can be said of the inputs of steps before any of them runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
@@ -12,13 +11,12 @@ from hf_turkembed.recipe import (
     FinetuneConfig,
     Recipe,
     ScoreConfig,
-    StageConfig,
     SuiteConfig,
     TaskConfig,
 )
 from hf_turkembed.record import Identity, Input
 from hf_turkembed.step import only_stage
-from inputs import read_classified, read_labelled, text_sources
+from inputs import fetch, read_classified, read_labelled, text_sources
 
 
 def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
@@ -115,33 +113,65 @@ def find_base(recipe: Recipe, config: FinetuneConfig, stage: str) -> str:
     return base
 
 
-def check_hub_data(recipe: Recipe, stages: Mapping[str, StageConfig]) -> None:
-    """Read the first row of all data of the Hub that stages will read.
+def check_hub_inputs(recipe: Recipe, config: FinetuneConfig, stages: Sequence[str]) -> None:
+    """Fetch the bases and read the data of the Hub that stages name, as if these were to be trained now.
+
+    Args:
+        recipe: The whole recipe.
+        config: Its section.
+        stages: Names of stages that wait for others; the one that comes first meets its errors before it trains.
 
     Raises:
-        ValueError: If a dataset cannot be read, or the row is not as expected; the message names the stage.
+        ConnectionError: If a base cannot be downloaded.
+        ValueError: If a base cannot be trained at the widths, a dataset cannot be read, or a row or the number of rows
+            is not as expected; the message names the stage.
     """
-    for name, stage in stages.items():
-        for task in stage.tasks.values():
-            suites = ((suite.data, suite.kind) for suite in task.held_out.values())
-            for data, kind in ((task.train, task.kind), *suites):
-                if not recipes.is_local(data.source):
-                    try:
-                        read_first_row(recipe, data, kind)
-                    except ValueError as error:
-                        raise ValueError(f"stage `{name}`: {error}") from error
+    for name in stages:
+        try:
+            base = only_stage(config, name).base_model
+            if not recipes.is_local(base):
+                folder = fetch(recipe, _identify_on_hub(recipe, "base_model", "model", base), "base_model", base)
+                check_encoder(folder, config.stages[name].matryoshka_dims)
+            for task in config.stages[name].tasks.values():
+                check_hub_task(recipe, task, config.stages[name].batch_size)
+        except ValueError as error:
+            raise ValueError(f"stage `{name}`: {error}") from error
 
 
-def read_first_row(recipe: Recipe, data: DatasetConfig, kind: str) -> None:
-    """Read the first row of a dataset of the Hub, at whatever revision the recipe names.
+def check_hub_task(recipe: Recipe, task: TaskConfig, batch_size: int) -> None:
+    """Read all data of the Hub that a task names.
 
     Raises:
-        ValueError: If the dataset cannot be read, or the row is not as expected.
+        ValueError: If a dataset cannot be read, a row or the number of rows is not as expected, or there is not enough
+            for a batch.
     """
-    repo_id, revision = recipes.split_revision(data.source)
-    asked = Input(role=".source", kind="dataset", name=repo_id, revision=revision)
-    identity = Identity(step="", recipe={}, inputs=(asked,), code="", seed=recipe.seed)
-    read_labelled(recipe, identity, "", replace(data, rows=1, expected_rows=None), kind)
+    if not recipes.is_local(task.train.source):
+        table = _read_on_hub(recipe, task.train, task.kind)
+        corpus.check_training_rows(
+            table,
+            batch_size,
+            task.train.source,
+            column=task.train.columns[-1],
+            highest_score=task.train.highest_score,
+        )
+    for suite in task.held_out.values():
+        if not recipes.is_local(suite.data.source):
+            table = _read_on_hub(recipe, suite.data, suite.kind)
+            corpus.check_grades(
+                table, suite.data.source, column=suite.data.columns[-1], highest_score=suite.data.highest_score
+            )
+
+
+def _read_on_hub(recipe: Recipe, data: DatasetConfig, kind: str) -> dict[str, list[Any]]:
+    """Read a dataset of the Hub, at whatever revision the recipe names."""
+    return read_labelled(recipe, _identify_on_hub(recipe, ".source", "dataset", data.source), "", data, kind)
+
+
+def _identify_on_hub(recipe: Recipe, role: str, kind: Literal["model", "dataset"], source: str) -> Identity:
+    """Return an identity with one input of the Hub, whose commit nobody has asked for."""
+    repo_id, revision = recipes.split_revision(source)
+    asked = Input(role=role, kind=kind, name=repo_id, revision=revision)
+    return Identity(step="", recipe={}, inputs=(asked,), code="", seed=recipe.seed)
 
 
 def check_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig], identity: Identity) -> None:

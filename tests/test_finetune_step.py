@@ -93,6 +93,26 @@ def test_what_is_wrong_with_a_later_stage_is_said_before_the_first_is_trained(tw
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("scores", "override", "message"),
+    [
+        ([0, 1, 2, 3, 4, 9], "", "row 6: column 'score' is 9, expected 0 to 5"),
+        ([3] * 6, "", "org/sts@1111111111111111111111111111111111111111: column 'score' is 3 in all 6 rows"),
+        (range(6), "tasks.sts.train.expected_rows=7", "gave 6 rows, expected 7"),
+        (range(6), "batch_size=8", "gave 6 rows, fewer than a batch of 8"),
+        (range(6), "base_model=org/none", "`base_model` names 'org/none', which cannot be downloaded"),
+    ],
+)
+def test_all_rows_and_the_base_of_a_later_stage_are_looked_at_before_the_first_is_trained(
+    two_stages, tmp_path, scores, override, message
+):
+    rows = [{"sentence1": text, "sentence2": f"{text}!", "score": s} for text, s in zip(TEXTS, scores, strict=True)]
+    (tmp_path / "org/sts/train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    overrides = ["finetune.stages.sts.tasks.sts.train.highest_score=5"]
+    error = two_stages(*overrides, *([f"finetune.stages.sts.{override}"] if override else []))
+    assert message in error and not (tmp_path / "run").exists()
+
+
 def test_stages_in_which_nothing_is_wrong_are_trained_and_then_done(two_stages, tmp_path, caplog):
     assert two_stages() is None
     with caplog.at_level(logging.INFO):
@@ -242,7 +262,7 @@ def test_both_would_be_published(stage, part, monkeypatch, capsys, tmp_path):
 def test_an_encoder_with_a_head_for_masked_tokens_is_trained_published_and_loaded_in_every_way(
     two_stages, encoders, monkeypatch, capsys, tmp_path, model_type
 ):
-    base = tmp_path / "base"
+    base = tmp_path / "bases" / "base"
     write_base(base, encoders(model_type))
     # Somebody else's checkpoint: no code, no widths, and the network under the prefix of a model for masked tokens.
     for path in base.glob("*.py"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from samples import ROOT
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.recipe import Recipe, load_recipe
@@ -92,6 +93,17 @@ def test_overrides_are_yaml_and_are_checked_like_the_file(write):
         load_recipe(write(BASE), ["distill.epoch=2"])
     with pytest.raises(ValueError, match=r"not of the form section\.key=value"):
         load_recipe(write(BASE), ["distill.epochs"])
+
+
+@pytest.mark.parametrize("path", ["turkembed/real_small.yaml", "sandbox/turkembed.yaml"])
+def test_an_override_changes_the_one_place_that_it_names_whatever_anchors_share(path):
+    changed = "finetune.stages.sts.training.num_train_epochs"
+    before, after = (
+        load_recipe(ROOT / "recipes" / path, ["data_root=/x", *overrides]) for overrides in ([], [f"{changed}=9"])
+    )
+    stages = {name: (stage, after.finetune.stages[name]) for name, stage in before.finetune.stages.items()}
+    assert [name for name, (old, new) in stages.items() if old != new] == ["sts"]
+    assert before.score == after.score
 
 
 def test_a_corpus_needs_text_and_names_only_its_own_languages(write):

@@ -20,6 +20,7 @@ from torch.utils.data import RandomSampler
 from transformers import TrainerState
 
 from hf_turkembed.corpus import check_training_rows
+from hf_turkembed.finetuning.divergence import StopAtDivergence, find_nonfinite
 from hf_turkembed.finetuning.losses import Task, make_loss
 from hf_turkembed.strict_yaml import convert, strip_optional
 
@@ -37,6 +38,7 @@ _RESERVED = (
     "batch_sampler",
     "dataloader_drop_last",
     "accelerator_config",
+    "logging_nan_inf_filter",
 )
 
 
@@ -87,7 +89,8 @@ def finetune(
 
     Raises:
         ValueError: If `make_arguments` refuses the settings, the widths do not begin with the model's, a batch is
-            larger than a task or cannot be made without a text twice, or all scores of a task are the same.
+            larger than a task or cannot be made without a text twice, all scores of a task are the same, or a weight
+            or the loss is NaN or infinite.
 
     References:
         TurkEmbed: https://huggingface.co/papers/2511.08376
@@ -97,6 +100,8 @@ def finetune(
         raise ValueError(
             f"`matryoshka_dims` begins with {matryoshka_dims[0]}; the model gives {model.get_embedding_dimension()}."
         )
+    if (broken := find_nonfinite(model)) is not None:
+        raise ValueError(f"`{broken}` of the base model holds NaN or infinity; fetch or make it again.")
     arguments = make_arguments(folder, batch_size=batch_size, training=training, seed=seed)
     for name, task in tasks.items():
         check_training_rows(task.rows, batch_size, f"task `{name}`")
@@ -105,9 +110,15 @@ def finetune(
         args=arguments,
         train_dataset=DatasetDict({name: Dataset.from_dict(dict(task.rows)) for name, task in tasks.items()}),
         loss={name: make_loss(model, task, matryoshka_dims) for name, task in tasks.items()},
+        callbacks=[StopAtDivergence()],
     )
     state, seconds_per_step = _train(trainer, model, folder / CHECKPOINTS)
     _check_steps(state, batch_size)
+    if (broken := find_nonfinite(model)) is not None:
+        raise ValueError(
+            f"`{broken}` holds NaN or infinity after the last step; lower `learning_rate`, and remove the stage's "
+            "folder."
+        )
     return FinetuneReport(
         rows=sum(task.size for task in tasks.values()),
         rows_by_task={name: task.size for name, task in tasks.items()},
@@ -130,13 +141,13 @@ def remove_checkpoints(folder: Path) -> None:
 
 @contextmanager
 def discard_unfinished(folder: Path) -> Iterator[None]:
-    """Remove what a stage wrote if it ends with a ValueError before its first checkpoint.
+    """Remove what a stage wrote if it ends with an error before its first checkpoint.
 
-    Such an error asks for another recipe, which is another run and could not go on from what is there.
+    Most such errors ask for another recipe, which is another run and could not go on from what is there.
     """
     try:
         yield
-    except ValueError:
+    except Exception:
         # Where no batch could be made, the trainer may have written one of step 0.
         if not any(_whole_checkpoints(folder / CHECKPOINTS)):
             remove_checkpoints(folder)
@@ -180,6 +191,8 @@ def make_arguments(
         # Accelerate would fill up the last batch with rows of the first, on several processes only.
         "dataloader_drop_last": True,
         "batch_sampler": sample_batches,
+        # A loss that is NaN would be logged as the mean of those before.
+        "logging_nan_inf_filter": False,
     }
     # The trainer looks for an accelerator where it is not told that there is none.
     on_processors = {} if is_available() else {"use_cpu": True}

@@ -85,6 +85,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds {type(content).__name__}, expected a mapping of keys and sections.")
+    # What anchors share, an override of one place would change in all of them.
+    content = _copy_apart(content)
     for override in overrides:
         _apply_override(content, override)
     recipe: Recipe = build(Recipe, content, str(path))
@@ -174,6 +176,13 @@ def _sources_in(value: Any, kind: Any, role: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _sources_in(item, typing.get_args(kind)[0], f"{role}.{index}")
+
+
+def _copy_apart(value: Any) -> Any:
+    """Copy mappings and lists so that no two places hold the same one."""
+    if isinstance(value, dict):
+        return {key: _copy_apart(item) for key, item in value.items()}
+    return [_copy_apart(item) for item in value] if isinstance(value, list) else value
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

@@ -101,7 +101,9 @@ def test_a_stage_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(gemm
 
     real = training.SentenceTransformerTrainer
     monkeypatch.setattr(
-        training, "SentenceTransformerTrainer", lambda **kwargs: real(**kwargs, callbacks=[CutOffAtFive()])
+        training,
+        "SentenceTransformerTrainer",
+        lambda callbacks, **kwargs: real(**kwargs, callbacks=[*callbacks, CutOffAtFive()]),
     )
     with pytest.raises(CutOff):
         run(tmp_path / "cut", gemma, tasks)
@@ -155,6 +157,30 @@ def test_a_refusal_leaves_what_was_trained_and_nothing_else(tmp_path, state, kep
     with pytest.raises(ValueError, match="lower it"), discard_unfinished(tmp_path):
         raise ValueError("lower it")
     assert any(tmp_path.iterdir()) == kept
+
+
+@pytest.mark.parametrize("tasks", [RANKING, SCORED["cosent"]], ids=["ranking", "graded"])
+def test_a_stage_that_diverges_ends_with_the_step_and_not_as_done(gemma, tmp_path, tasks):
+    wild = {**TRAINING, "optim": "sgd", "learning_rate": 1e38, "max_grad_norm": 0, "save_steps": 100}
+    with pytest.raises(ValueError, match=r"the loss is nan at step \d of 6.*Lower `learning_rate`"):
+        run(tmp_path, gemma, tasks, training=wild)
+
+
+def test_weights_that_the_last_step_ruined_are_named(gemma, tmp_path):
+    wild = {**TRAINING, "optim": "sgd", "learning_rate": 1e38, "max_grad_norm": 0, "max_steps": 1}
+    with pytest.raises(
+        ValueError, match=r"`.*weight` holds NaN or infinity after the last step; lower `learning_rate`"
+    ):
+        run(tmp_path, gemma, training=wild)
+
+
+def test_a_base_that_holds_nan_is_not_trained(gemma, tmp_path):
+    model = SentenceTransformer(str(gemma), device="cpu")
+    with torch.no_grad():
+        model[0].model.norm.weight[0] = float("nan")
+    with pytest.raises(ValueError, match=r"`0\.model\.norm\.weight` of the base model holds NaN"):
+        finetune(model, RANKING, tmp_path, matryoshka_dims=MATRYOSHKA_DIMS, batch_size=8, training=TRAINING, seed=3)
+    assert not any(tmp_path.iterdir())
 
 
 def test_bfloat16_trains_on_processors_that_nobody_spoke_of(gemma, tmp_path):
