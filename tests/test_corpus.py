@@ -123,11 +123,31 @@ def test_a_wrong_number_of_rows_is_refused():
         corpus.check_row_count({"a": [1, 2]}, 3, "x.tsv")
 
 
-@pytest.mark.parametrize("score", ["-0.1", "5.1", "nan", "high", ""])
+@pytest.mark.parametrize("score", ["-0.1", "5.1", "nan", "high", "", "1_0", "٣"])
 def test_a_score_out_of_range_is_refused_with_its_row(file, score):
     path = file(f"score\tsentence1\tsentence2\n1\ta\tb\n{score}\tc\td\n".encode(), "x.tsv")
     with pytest.raises(ValueError, match=r"x\.tsv, row 2: column 'score' is .*, expected 0 to 5"):
         read_pairs(path, highest_score=5)
+
+
+def test_a_truth_value_is_no_score_and_half_a_character_no_text(file):
+    row = '{"score": %s, "sentence1": "a", "sentence2": "%s"}'
+    with pytest.raises(ValueError, match=r"x\.jsonl, row 1: column 'score' is True, expected 0 to 5"):
+        read_pairs(file((row % ("true", "b")).encode(), "x.jsonl"), highest_score=5)
+    with pytest.raises(ValueError, match=r"x\.jsonl, row 2: column 'sentence2' is .*half a character; correct it"):
+        read_pairs(file("\n".join([row % (1, "b"), row % (1, r"b\ud83d")]).encode(), "x.jsonl"), highest_score=5)
+
+
+def test_scores_of_another_scale_and_triplets_that_contradict_themselves_are_warned_of(file, caplog):
+    path = file(b"score\tsentence1\tsentence2\n0.5\ta\tb\n1\tc\td\n", "x.tsv")
+    corpus.check_training_rows(read_pairs(path, highest_score=5), 1, "x.tsv", highest_score=5.0)
+    assert "x.tsv: the highest score in column 'score' is 1 of 5; correct `highest_score`" in caplog.text
+    triplets = {"anchor": ["a", "b", "c"], "positive": ["d", "e", "f"], "negative": ["g", "e", "f"]}
+    corpus.check_training_rows(triplets, 1, "x.jsonl")
+    assert "x.jsonl: positive and negative are the same text in 2 rows, first row 2." in caplog.text
+    caplog.clear()
+    corpus.check_training_rows(read_pairs(path, highest_score=1), 1, "x.tsv")
+    assert not caplog.text
 
 
 def test_a_missing_column_is_refused_with_those_there_are(file):

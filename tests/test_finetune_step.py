@@ -75,6 +75,7 @@ def two_stages(gemma, tmp_path):
     [
         ("training.learning_rat=1.0", "unknown key 'learning_rat' in `training`; did you mean 'learning_rate'?"),
         ("training.learning_rate=abc", "`training.learning_rate` is 'abc', expected float"),
+        ("training={num_train_epochs: 0}", "`training.num_train_epochs` is 0, expected more than 0"),
         ("training.seed=2", "`training` sets ['seed'], which the step decides; take them out."),
         ("training.optim=none", "`training` is refused by the trainer: none is not a valid OptimizerNames"),
         ("training.eval_strategy=steps", "`training.eval_strategy` asks for evaluation"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,8 +11,13 @@ from typing import Any, TextIO
 
 from hf_turkembed.corpus.hub_dataset import HubDataset, open_stream
 
+logger = logging.getLogger(__name__)
+
 # Characters of one field of a .csv or .tsv file; the reader's own limit is shorter than some documents.
 _LONGEST_FIELD = 1 << 30
+
+# Of the highest possible score; a table without one above that is likely of another scale.
+_LOW = 0.5
 
 TRIPLET_COLUMNS = ("anchor", "positive", "negative")
 PAIR_COLUMNS = ("sentence1", "sentence2", "score")
@@ -195,6 +201,16 @@ def check_training_rows(
                     f"{name} gave {different:,} different texts as {key}, and no batch of {batch_size:,} rows without "
                     "a text twice can be made of them; lower `batch_size`."
                 )
+    if "negative" in table:
+        same = [
+            row
+            for row, pair in enumerate(zip(table["positive"], table["negative"], strict=True), 1)
+            if len({*pair}) == 1
+        ]
+        if same:
+            logger.warning(
+                "%s: positive and negative are the same text in %d rows, first row %d.", name, len(same), same[0]
+            )
     check_grades(table, name, column=column, highest_score=highest_score)
 
 
@@ -211,6 +227,14 @@ def check_grades(table: Mapping[str, Sequence[Any]], name: str, *, column: str, 
         ValueError: If all scores are the same, or all labels.
     """
     scores, labels = set(table.get("score", ())), set(table.get("label", ()))
+    if scores and max(scores) < _LOW:
+        logger.warning(
+            "%s: the highest score in column %r is %g of %g; correct `highest_score` if that is not its scale.",
+            name,
+            column,
+            max(scores) * highest_score,
+            highest_score,
+        )
     if len(scores) == 1:
         raise ValueError(
             f"{name}: column {column!r} is {scores.pop() * highest_score:g} in all {len(table['score']):,} rows; "
@@ -328,13 +352,22 @@ def _text(value: Any, source: Path | HubDataset, number: int, column: str) -> st
     """Return a text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{source}, row {number}: column {column!r} is {value!r}, expected text.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        # JSON can spell half a character, which can be neither stored nor tokenised.
+        raise ValueError(
+            f"{source}, row {number}: column {column!r} is {value!r}, which holds half a character; correct it."
+        ) from error
     return value.strip()
 
 
 def _score(value: Any, source: Path | HubDataset, number: int, column: str, highest: float) -> float:
     """Return a score between 0 and `highest`."""
+    # Python would take True, `1_0` and digits of other scripts for numbers.
+    is_number = not isinstance(value, bool) and (not isinstance(value, str) or (value.isascii() and "_" not in value))
     try:
-        score = float(value)
+        score = float(value) if is_number else math.nan
     except (TypeError, ValueError):
         score = math.nan
     if not 0 <= score <= highest:

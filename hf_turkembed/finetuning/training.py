@@ -76,7 +76,8 @@ def finetune(
     """Train `model` in place; go on from the last checkpoint in `folder`.
 
     A batch is planned over all processes and then split among them, so that ranking sees the same negatives on any
-    number of them, and no text twice. The rows that fill no batch at the end of an epoch are left out of it.
+    number of them, and no text twice. The rows that fill no batch at the end of an epoch are left out of it; where
+    many rows share texts, sentence-transformers draws some of them again to fill it.
 
     Args:
         model: Any sentence-transformers model; parameters that need no gradient stay as they are.
@@ -200,6 +201,8 @@ def make_arguments(
         arguments = SentenceTransformerTrainingArguments(**{**training, **on_processors, **decided})
     except (TypeError, ValueError) as error:
         raise ValueError(f"`training` is refused by the trainer: {error}") from error
+    if arguments.max_steps <= 0 and arguments.num_train_epochs <= 0:
+        raise ValueError(f"`training.num_train_epochs` is {arguments.num_train_epochs:g}, expected more than 0.")
     if arguments.eval_strategy != "no":
         raise ValueError("`training.eval_strategy` asks for evaluation, which the step `score` does; take it out.")
     if batch_size % arguments.world_size:
