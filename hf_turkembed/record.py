@@ -98,7 +98,8 @@ class Observed:
     outputs: Mapping[str, str] = field(default_factory=dict)
     # Licence that a model stated which is an input, by its role; none where it stated none.
     licenses: Mapping[str, str] = field(default_factory=dict)
-    # US dollars: price per hour as given in the recipe, and price x seconds; None where no price was given.
+    # US dollars: price per hour as given in the recipe, and price x seconds, which is the least that it cost where
+    # there were runs before; None where no price was given.
     price_per_hour: float | None = None
     cost: float | None = None
 
@@ -211,6 +212,21 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
         ValueError: If an observed number is not finite.
     """
     write_json(folder / PROVENANCE_FILE, {"schema_version": SCHEMA_VERSION, **as_plain(provenance)})
+
+
+def check_outputs(folder: Path) -> None:
+    """Check that the files of a finished step are those whose digests its record holds.
+
+    Raises:
+        ValueError: If one is missing or another one.
+    """
+    provenance = read_provenance(folder)
+    for name, digest in provenance.observed.outputs.items():
+        if not (folder / name).is_file() or digest_file(folder / name) != digest:
+            raise ValueError(
+                f"{folder / name} is not as the step `{provenance.identity.step}` wrote it; remove {folder} and run "
+                "that step again."
+            )
 
 
 def read_identity(content: Mapping[str, Any]) -> Identity:

@@ -308,6 +308,9 @@ def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Inp
     # The record lies in the input itself, or beside it where the input is a part of a step's output.
     records = [folder for folder in (path, path.parent) if (folder / record.PROVENANCE_FILE).is_file()]
     link = record.read_provenance(records[0]).identity.digest if records else None
+    if records and records[0] == path:
+        # A bit that flipped on a disk would be read as another text, vector or weight.
+        record.check_outputs(path)
     return Input(role=role, kind=kind, name=name, digest=record.digest_path(path), record=link)
 
 

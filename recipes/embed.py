@@ -9,6 +9,7 @@ from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import Shard, is_parallel, list_shards, plan_shards, read_shards, sample_rows
 from hf_turkembed.distillation import (
     BatchedEncoder,
+    check_checksums,
     check_vectors,
     compile_network,
     count_rows,
@@ -59,6 +60,7 @@ def main() -> None:
             if accelerator.is_main_process:
                 checked = check_vectors(teacher, step.partial, rows=_CHECKED_ROWS, seed=recipe.seed)
                 counts = count_rows(step.partial, config.batch_tokens) | {"checked": checked}
+                check_checksums(step.partial)
                 remove_checksums(step.partial)
                 outputs = list_shards(step.partial)
                 finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=outputs)
@@ -69,7 +71,7 @@ def read_corpus(recipe: Recipe, identity: Identity) -> tuple[Iterator[Shard], bo
     """Cut the texts into shards; tell whether some have a text that the teacher embeds in their place."""
     config = recipes.section_of(recipe, "embed")
     if config.texts is not None:
-        folder = recipes.local_path(recipe, config.texts)
+        folder = fetch(recipe, identity, "texts", config.texts)
         return read_shards(folder, config.shard_rows), is_parallel(folder)
     sources = text_sources(recipe, identity, "corpus", config.corpus)
     rows = {source.language: sample_rows(source, seed=recipe.seed) for source in sources}

@@ -24,22 +24,25 @@ _UNUSED_FILES = ["*.bin", "*.pt", "*.onnx", "*.h5", "*.msgpack", "*.gguf", "open
 
 
 def fetch(recipe: Recipe, identity: Identity, role: str, source: str) -> Path:
-    """Return the folder or file behind a source, downloaded at the recorded revision where it is a Hub model.
+    """Return the folder or file behind a source, downloaded at the recorded revision where it is on the Hub.
 
     Raises:
         ConnectionError: If it cannot be downloaded, or arrives damaged.
-        ValueError: If it has no weights in safetensors; other forms are not read, as reading them can run code.
+        ValueError: If a model has no weights in safetensors; other forms are not read, as reading them can run code.
     """
     if recipes.is_local(source):
         return recipes.local_path(recipe, source)
     found = identity.input(role)
     try:
-        folder = Path(snapshot_download(found.name, revision=found.revision, ignore_patterns=_UNUSED_FILES))
-        check_download(HubRepo(repo_id=found.name, repo_type="model"), folder)
+        unused = _UNUSED_FILES if found.kind == "model" else None
+        folder = Path(
+            snapshot_download(found.name, repo_type=found.kind, revision=found.revision, ignore_patterns=unused)
+        )
+        check_download(HubRepo(repo_id=found.name, repo_type=found.kind), folder)
     except (OSError, HTTPError) as error:
         reason = " ".join(str(error).split())
         raise ConnectionError(f"`{role}` names {found.name!r}, which cannot be downloaded: {reason}") from error
-    if role != "source" and not any(folder.rglob("*.safetensors")):
+    if found.kind == "model" and role != "source" and not any(folder.rglob("*.safetensors")):
         raise ValueError(
             f"`{role}` names {found.name!r}, which holds no .safetensors weights; other forms are not read."
         )

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,6 +150,16 @@ def test_scores_of_another_scale_and_triplets_that_contradict_themselves_are_war
     caplog.clear()
     corpus.check_training_rows(read_pairs(path, highest_score=1), 1, "x.tsv")
     assert not caplog.text
+
+
+def test_rows_of_a_streamed_dataset_come_from_all_over_its_one_file(tmp_path):
+    texts = [f"makale {number}" for number in range(60_000)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "train.parquet", row_group_size=1000)
+    dataset = corpus.HubDataset(name=str(tmp_path), config=None, split="train", revision=None)
+    source = TextSource(language="tr", dataset=dataset, rows=500)
+    found = [int(text.split()[1]) for text in read_texts(source, seed=0)]
+    assert len({number // 10_000 for number in found}) >= 5
+    assert found == [int(text.split()[1]) for text in read_texts(source, seed=0)]
 
 
 def test_a_missing_column_is_refused_with_those_there_are(file):

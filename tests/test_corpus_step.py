@@ -114,7 +114,15 @@ def test_parallel_texts_come_back_as_they_were_written_in_shards_of_another_size
     assert {(shard.split, shard.index): shard.rows for shard in read_shards(tmp_path, 5)} == expected
 
 
+def test_a_folder_whose_rows_are_all_held_out_is_refused_with_what_to_lower(tmp_path):
+    write_texts(tmp_path, plan_shards({"tr": [TextRow("bir"), TextRow("iki")]}, 4, validation_rows=3))
+    with pytest.raises(FileNotFoundError, match="holds rows for validation, but none for training; lower"):
+        next(read_shards(tmp_path, 5))
+
+
 def test_a_folder_without_texts_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the `corpus`"):
+        is_parallel(tmp_path)
     with pytest.raises(FileNotFoundError, match="run the `corpus`"):
         next(read_shards(tmp_path, 5))
 

@@ -273,6 +273,16 @@ def test_a_stage_builds_on_the_one_before_it_and_ignores_the_others(tmp_path):
     assert sts.recipe["base_model"] == "{output_dir}/finetune-nli" and list(sts.recipe["stages"]) == ["sts"]
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("other"), Path.unlink], ids=["changed", "missing"])
+def test_an_input_that_is_not_as_its_step_wrote_it_is_named(recipe, tmp_path, damage):
+    made = run(recipe()).output
+    damage(made / "result.txt")
+    with pytest.raises(
+        ValueError, match=r"result.txt is not as the step `clone` wrote it; remove .*clone and run that"
+    ):
+        identify(recipe("clone.teacher=" + str(made)), "clone")
+
+
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_hub_input_that_cannot_be_reached_is_named_with_its_key(recipe, monkeypatch, offline):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)

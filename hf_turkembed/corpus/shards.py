@@ -77,7 +77,12 @@ def count_splits(folder: Path) -> dict[Split, dict[str, int]]:
         for file in sorted((folder / "data").glob(f"*/{split}-*.parquet")):
             own = splits.setdefault(split, {})
             own[file.parent.name] = own.get(file.parent.name, 0) + pq.read_metadata(file).num_rows
-    if "train" not in splits:
+    if splits and "train" not in splits:
+        raise FileNotFoundError(
+            f"{folder} holds rows for {' and '.join(splits)}, but none for training; lower `validation_rows` and "
+            "`test_rows`, or add text."
+        )
+    if not splits:
         raise FileNotFoundError(
             f"{folder} holds no data/<language>/train-*.parquet; run the `corpus` or the `embed` step first."
         )
@@ -169,7 +174,12 @@ def read_shards(folder: Path, shard_rows: int) -> Iterator[Shard]:
 
 
 def is_parallel(folder: Path) -> bool:
-    """Tell whether written texts have a column of what a teacher embeds in their place."""
+    """Tell whether written texts have a column of what a teacher embeds in their place.
+
+    Raises:
+        FileNotFoundError: If the folder holds no texts.
+    """
+    count_splits(folder)
     return "teacher_text" in pq.read_schema(folder / list_shards(folder)[0]).names
 
 

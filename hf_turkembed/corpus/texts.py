@@ -285,7 +285,9 @@ def _objects(lines: Iterable[str], left_out: Counter[str]) -> Iterator[dict[str,
 def _stream_cells(dataset: HubDataset, columns: list[str], source: TextSource, seed: int) -> Iterator[list[Any]]:
     """Yield what stands in the columns of a dataset, in a shuffled order."""
     try:
-        rows = iter(open_stream(dataset).shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows))
+        # Shuffling draws files at random, but mixes neighbours alone within each; groups of rows stand in for files.
+        shuffled = open_stream(dataset).reshard().shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER)
+        rows = iter(shuffled.skip(source.skip_rows))
         first = next(rows)
     except StopIteration:
         # An empty file has neither rows nor columns.

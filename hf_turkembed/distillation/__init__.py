@@ -7,7 +7,7 @@ from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Schedule
 from hf_turkembed.distillation.training import DistillReport, Interrupted, distill
-from hf_turkembed.distillation.vectors import count_rows, remove_checksums
+from hf_turkembed.distillation.vectors import check_checksums, count_rows, remove_checksums
 
 __all__ = [
     "MOST_PADDING",
@@ -17,6 +17,7 @@ __all__ = [
     "Interrupted",
     "Objective",
     "Schedule",
+    "check_checksums",
     "check_vectors",
     "compile_network",
     "count_rows",

@@ -9,14 +9,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hf_turkembed.corpus import Shard, count_splits
+from hf_turkembed.corpus import Shard, count_splits, list_shards
 from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
+from hf_turkembed.json_files import read_json
+from hf_turkembed.record import digest_file
 
 # float16 keeps about three digits; a stored unit vector is off by less than this.
 _NORM_TOLERANCE = 2e-3
@@ -96,6 +99,18 @@ def remove_checksums(folder: Path) -> None:
     shutil.rmtree(folder / _CHECKSUMS, ignore_errors=True)
 
 
+def check_checksums(folder: Path) -> None:
+    """Check that every shard of a store that is about to be finished still is as it was written.
+
+    Raises:
+        ValueError: If one is not; it is made again by the next run.
+    """
+    for name in list_shards(folder):
+        expected = read_json((folder / _CHECKSUMS / name).with_suffix(".json"))["sha256"]
+        if digest_file(folder / name) != expected:
+            raise ValueError(f"{folder / name} is not as it was written; run the step again, which makes it anew.")
+
+
 def vectors_of(table: pa.Table, name: str = "embedding") -> NDArray[np.float16]:
     """Return a column of vectors as `(rows, width)`."""
     column = table.column(name).combine_chunks()
@@ -163,7 +178,8 @@ def _checksum(shard: Shard, content: bytes) -> bytes:
 def _write(folder: Path, path: Path, content: bytes) -> None:
     """Write a file through a temporary name, and to the disk; what a killed process leaves goes with the checksums."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder / _CHECKSUMS / f"{os.getpid()}.tmp"
+    # Processes of several machines may share a number.
+    temporary = folder / _CHECKSUMS / f"{uuid4().hex}.tmp"
     temporary.parent.mkdir(exist_ok=True)
     try:
         with temporary.open("wb") as stream:

@@ -327,7 +327,7 @@ def _format_counts(counts: Mapping[str, Any]) -> str:
 def _format_time(record: Provenance) -> str:
     """Write the wall time, and over how many runs."""
     runs = record.observed.runs
-    return format_seconds(record.observed.seconds) + (f" in {runs} runs" if runs > 1 else "")
+    return format_seconds(record.observed.seconds) + (f", the last of {runs} runs" if runs > 1 else "")
 
 
 def _format_machine(record: Provenance) -> str:
@@ -346,4 +346,6 @@ def _format_machine(record: Provenance) -> str:
 def _format_cost(record: Provenance) -> str:
     """Write the cost where a price was given."""
     cost, price = record.observed.cost, record.observed.price_per_hour
-    return "" if cost is None or price is None else f"${cost:.2f} at ${price:.2f} an hour"
+    # What runs cost that were cut off, nobody wrote down.
+    least = "at least " if record.observed.runs > 1 else ""
+    return "" if cost is None or price is None else f"{least}${cost:.2f} at ${price:.2f} an hour"

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from stores import CORPUS, embed, encoder
 
 from hf_turkembed.corpus import TextRow, list_shards, plan_shards
-from hf_turkembed.distillation import check_vectors, compile_network, embed_corpus, embedding
+from hf_turkembed.distillation import check_checksums, check_vectors, compile_network, embed_corpus, embedding
 from hf_turkembed.distillation.vectors import vectors_of
 
 
@@ -116,6 +116,19 @@ def test_only_shards_that_are_not_whole_are_made_again_with_the_same_bytes(gemma
     embed(gemma, folder, settings={"pre_dense": True})
     assert sorted(made) == sorted([cut, flipped, missing])
     assert all((folder / file).read_bytes() == (vectors / file).read_bytes() for file in list_shards(vectors))
+
+
+def test_a_shard_that_changed_after_it_was_written_is_found_before_the_store_is_finished(gemma, tmp_path):
+    embed(gemma, tmp_path)
+    check_checksums(tmp_path)
+    damaged = tmp_path / list_shards(tmp_path)[1]
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
+    with pytest.raises(ValueError, match=f"{damaged.name} is not as it was written; run the step again"):
+        check_checksums(tmp_path)
+    embed(gemma, tmp_path)
+    assert damaged.read_bytes() == whole
+    check_checksums(tmp_path)
 
 
 def test_a_full_disk_loses_no_more_than_the_shard_in_flight(gemma, vectors, tmp_path):
