@@ -78,6 +78,6 @@ def client_environment(endpoint: str, token: str | None, home: Path, *, xet: boo
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent), str(TESTS.parent / "recipes")]),
     }
     return {**ours, **settings, **({"HF_TOKEN": token} if token else {})}

@@ -1,6 +1,7 @@
 """Our downloads: by revision, from the cache, of private and gated repos, and never of wrong bytes."""
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import pytest
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.hf_api import RepoFile
 
+from hf_turkembed.corpus import TextRow, plan_shards, read_shards, write_texts
 from hf_turkembed.publishing.downloads import fetch_folder
+from hf_turkembed.recipe import Recipe
+from hf_turkembed.record import Identity, Input
 from hub_server.client import Client
 from hub_server.publications import FAULTS, digests, no_waiting
+from inputs import fetch
 
 _LARGE = "/files/|/xorbs/"
 _FAULTS = ("429 with Retry-After", "503", "answer lost", "answer cut off", "answer slow")
@@ -60,6 +65,20 @@ def a_gated_repo_is_refused_with_what_to_do(hub: Client) -> None:
     hub.api.grant_access(name, "stranger")
     with _signed_in("hf_stranger"):
         assert "a.txt" in _files(fetch_folder(name))
+
+
+def shards_of_a_dataset_repo_are_inputs_of_a_step(hub: Client) -> None:
+    name = hub.new_repo("dataset")
+    rows = {"tr": [TextRow(text) for text in ("bir", "iki", "üç")], "en": [TextRow("four")]}
+    with tempfile.TemporaryDirectory() as scratch:
+        write_texts(Path(scratch), plan_shards(rows, 2))
+        commit = hub.api.upload_folder(folder_path=scratch, repo_id=name, repo_type="dataset").oid
+    recipe = Recipe(output_dir="", seed=0, steps=())
+    for revision in (commit, None):
+        asked = Input(role="vectors", kind="dataset", name=name, revision=revision)
+        identity = Identity(step="distill", recipe={}, inputs=(asked,), code="", seed=0)
+        folder = fetch(recipe, identity, "vectors", name)
+        assert {row for shard in read_shards(folder, 9) for row in shard.rows} == {*rows["tr"], *rows["en"]}
 
 
 def wrong_bytes_are_detected_and_fetched_anew(hub: Client) -> None:
