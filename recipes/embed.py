@@ -74,7 +74,8 @@ def read_corpus(recipe: Recipe, identity: Identity) -> tuple[Iterator[Shard], bo
         folder = fetch(recipe, identity, "texts", config.texts)
         return read_shards(folder, config.shard_rows), is_parallel(folder)
     sources = text_sources(recipe, identity, "corpus", config.corpus)
-    rows = {source.language: sample_rows(source, seed=recipe.seed) for source in sources}
+    held_out = config.validation_rows + config.test_rows
+    rows = {source.language: sample_rows(source, seed=recipe.seed, held_out_rows=held_out) for source in sources}
     shards = plan_shards(rows, config.shard_rows, validation_rows=config.validation_rows, test_rows=config.test_rows)
     return shards, config.corpus.is_parallel
 

@@ -428,6 +428,15 @@ def test_a_sample_of_everything_is_everything_in_order(tmp_path):
     assert [row.text for row in sample_rows(source, seed=0)] == list(read_texts(source, seed=0))
 
 
+def test_rows_to_hold_out_come_from_anywhere_and_the_others_in_order(tmp_path):
+    path = tmp_path / "tr.txt"
+    path.write_text("\n".join([*(f"satır {number}" for number in range(1000)), "satır 7"]), encoding="utf-8")
+    source, left_out = TextSource(language="tr", files=(path,)), Counter()
+    rows = [int(row.text.split()[1]) for row in sample_rows(source, seed=1, held_out_rows=50, left_out=left_out)]
+    assert sorted(rows) == list(range(1000)) and left_out == {"repeated texts": 1}
+    assert 300 < sum(rows[:50]) / 50 < 700 and rows[50:] == sorted(rows[50:])
+
+
 def test_parallel_text_comes_with_what_the_teacher_reads(tmp_path):
     table = tmp_path / "pairs.tsv"
     table.write_text("en\ttr\na cat\tbir kedi\n\tboş\na dog\tbir köpek\n", encoding="utf-8")

@@ -138,7 +138,8 @@ def write_sources(
         if not written.is_file():
             shutil.rmtree(folder / "data" / source.language, ignore_errors=True)
             left_out: Counter[str] = Counter()
-            rows = {source.language: sample_rows(source, seed=seed, left_out=left_out)}
+            held_out = validation_rows + test_rows
+            rows = {source.language: sample_rows(source, seed=seed, held_out_rows=held_out, left_out=left_out)}
             shards = plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows)
             write_texts(folder, shards, parallel=parallel)
             write_json(written, left_out)

@@ -81,24 +81,35 @@ def read_texts(
     return (row.text for row in read_rows(source, seed=seed, held_out=held_out, left_out=left_out))
 
 
-def sample_rows(source: TextSource, *, seed: int, left_out: Counter[str] | None = None) -> Iterator[TextRow]:
+def sample_rows(
+    source: TextSource, *, seed: int, held_out_rows: int = 0, left_out: Counter[str] | None = None
+) -> Iterator[TextRow]:
     """Yield the rows of one language that `rows` allows, from anywhere in local files, whose first are rarely typical.
 
     In memory are as many rows as are asked for. A dataset is streamed in its shuffled order, since to read all of it
-    for a few would take too long; without `rows`, everything comes in the order of the files.
+    for a few would take too long; without `rows`, everything comes in the order of the files but for those to hold
+    out, which come first.
 
     Args:
         source: What to read.
         seed: Chooses the rows, and shuffles a streamed dataset.
+        held_out_rows: How many of the first rows will be kept from training.
         left_out: As for `read_rows`.
     """
-    if source.dataset is not None or source.rows is None:
+    if source.dataset is not None:
         return read_rows(source, seed=seed, left_out=left_out)
-    everything = read_rows(replace(source, rows=None), seed=seed, left_out=left_out)
     key = seed.to_bytes(16, "little", signed=True)
-    return iter(
-        heapq.nsmallest(source.rows, everything, key=lambda row: blake2b(row.text.encode("utf-8"), key=key).digest())
-    )
+
+    def place(row: TextRow) -> bytes:
+        return blake2b(row.text.encode("utf-8"), key=key).digest()
+
+    if source.rows is not None:
+        everything = read_rows(replace(source, rows=None), seed=seed, left_out=left_out)
+        return iter(heapq.nsmallest(source.rows, everything, key=place))
+    first = heapq.nsmallest(held_out_rows, read_rows(source, seed=seed), key=place)
+    texts = {row.text for row in first}
+    others = (row for row in read_rows(source, seed=seed, left_out=left_out) if row.text not in texts)
+    return chain(first, others)
 
 
 def read_rows(
