@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_turkembed import classification as heads
+from hf_turkembed.modeling.repository import check_loadable
 from hf_turkembed.recipe import ClassifyConfig, Recipe
 from hf_turkembed.step import Step, finish_step, open_step
 from inputs import fetch, load_encoder, read_classified
@@ -32,7 +33,9 @@ def main() -> None:
 def classify(recipe: Recipe, step: Step, config: ClassifyConfig) -> heads.ClassificationReport:
     """Fit a head, save it with its report, and return that."""
     train, held_out = read_classified(recipe, step.identity, config)
-    model = load_encoder(fetch(recipe, step.identity, "model", config.model), "float32", start_process_group().device)
+    folder = fetch(recipe, step.identity, "model", config.model)
+    check_loadable(folder)
+    model = load_encoder(folder, "float32", start_process_group().device)
     train_embeddings, held_out_embeddings = (
         # With its default prompt where it has one, as whoever loads the head will encode.
         np.asarray(model.encode(table["text"], batch_size=config.batch_size, show_progress_bar=sys.stderr.isatty()))

@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
-from hf_turkembed.modeling.repository import check_encoder
+from hf_turkembed.modeling.repository import check_encoder, check_loadable, check_widths, check_window
 from hf_turkembed.recipe import (
     DatasetConfig,
     FinetuneConfig,
     Recipe,
     ScoreConfig,
+    StageConfig,
     SuiteConfig,
     TaskConfig,
 )
@@ -24,13 +25,15 @@ def check_local_data(recipe: Recipe, steps: Sequence[str]) -> None:
 
     Raises:
         ValueError: If a row, a number of rows or a language's text is not as expected.
-        FileNotFoundError: If a model to fine-tune lacks a file.
+        FileNotFoundError: If a model to fine-tune, or to put a head on, lacks a file.
     """
     nothing = Identity(step="", recipe={}, inputs=(), code="", seed=recipe.seed)
     if recipe.finetune is not None and "finetune" in steps:
         check_training_data(recipe, recipe.finetune, nothing)
     if recipe.classify is not None and "classify" in steps:
         found = recipe.classify
+        if is_there(recipe, found.model):
+            check_loadable(recipes.local_path(recipe, found.model))
         if is_there(recipe, found.train.source) and is_there(recipe, found.held_out.source):
             read_classified(recipe, nothing, found)
     if recipe.score is not None and "score" in steps:
@@ -53,37 +56,62 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
     """Check the base model and the rows of every stage.
 
     Raises:
-        ValueError: If the widths of a stage do not begin with the model's, or with those of another stage of the same
-            model; a row is not as expected, or there are not enough for a batch.
+        ValueError: If a model cannot be trained or its table of positions is too short, the widths of a stage do not
+            begin with the model's, or with those of another stage of the same model; a row is not as expected, or
+            there are not enough for a batch. The message names the stage.
         FileNotFoundError: If the model lacks a file.
     """
     first: dict[str, str] = {}
     for name, stage in config.stages.items():
         base = find_base(recipe, config, name)
-        # Of a base on the Hub the width is known once the first stage has it.
         other = first.setdefault(base, name)
-        if (found := stage.matryoshka_dims[0]) != (width := config.stages[other].matryoshka_dims[0]):
-            raise ValueError(
-                f"stage `{name}`: `matryoshka_dims` begins with {found}, but that of `{other}` with {width}; both are "
-                f"of {base}, whose width comes first."
-            )
-        if is_there(recipe, base):
-            width = check_encoder(recipes.local_path(recipe, base), stage.matryoshka_dims)
-            if stage.matryoshka_dims[0] != width:
+        try:
+            check_widths(stage.matryoshka_dims)
+            if other == name:
+                check_base(recipe, base, stage, config.max_length)
+            # Of a base on the Hub the width is known once the first stage has it.
+            elif (found := stage.matryoshka_dims[0]) != (width := config.stages[other].matryoshka_dims[0]):
                 raise ValueError(
-                    f"stage `{name}`: `matryoshka_dims` begins with {stage.matryoshka_dims[0]}, but {base} gives "
-                    f"{width}; begin with that."
+                    f"`matryoshka_dims` begins with {found}, but that of `{other}` with {width}; both are of {base}, "
+                    "whose width comes first."
                 )
-        for task in stage.tasks.values():
-            check_suites(recipe, task.held_out, identity)
-            if is_there(recipe, task.train.source):
-                corpus.check_training_rows(
-                    read_rows_to_train(recipe, task, identity),
-                    stage.batch_size,
-                    str(recipes.local_path(recipe, task.train.source)),
-                    column=task.train.columns[-1],
-                    highest_score=task.train.highest_score,
-                )
+            check_tasks(recipe, stage, identity)
+        except (ValueError, FileNotFoundError) as error:
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(f"stage `{name}`: {error}") from error
+
+
+def check_base(recipe: Recipe, base: str, stage: StageConfig, max_length: int) -> None:
+    """Check a model that stands there already against the widths of a stage and the length of its texts.
+
+    Raises:
+        ValueError: See `check_training_data`.
+        FileNotFoundError: If the model lacks a file.
+    """
+    if is_there(recipe, base):
+        folder = recipes.local_path(recipe, base)
+        width = check_encoder(folder, stage.matryoshka_dims)
+        if (found := stage.matryoshka_dims[0]) != width:
+            raise ValueError(f"`matryoshka_dims` begins with {found}, but {base} gives {width}; begin with that.")
+        check_window(folder, max_length)
+
+
+def check_tasks(recipe: Recipe, stage: StageConfig, identity: Identity) -> None:
+    """Read the rows of a stage that stand there already, held-out ones too.
+
+    Raises:
+        ValueError: If a row is not as expected, or there are not enough for a batch.
+    """
+    for task in stage.tasks.values():
+        check_suites(recipe, task.held_out, identity)
+        if is_there(recipe, task.train.source):
+            corpus.check_training_rows(
+                read_rows_to_train(recipe, task, identity),
+                stage.batch_size,
+                str(recipes.local_path(recipe, task.train.source)),
+                column=task.train.columns[-1],
+                highest_score=task.train.highest_score,
+            )
 
 
 def read_rows_to_train(recipe: Recipe, task: TaskConfig, identity: Identity) -> dict[str, list[Any]]:

@@ -148,9 +148,11 @@ def test_a_refusal_does_not_stand_in_the_way_of_the_recipe_that_it_asks_for(
 
 
 def test_texts_longer_than_a_table_of_positions_are_refused(two_stages, encoders, tmp_path):
-    error = two_stages(f"finetune.base_model={encoders('xlm-roberta')}", "finetune.max_length=65")
-    assert "`max_length` is 65, but the model has a table of positions for 64 tokens; lower it" in error
-    assert not list((tmp_path / "run").iterdir())
+    base = encoders("xlm-roberta")
+    error = two_stages(f"finetune.base_model={base}", "finetune.max_length=65")
+    message = f"`max_length` is 65, but {base} has a table of positions for 64 tokens; lower it."
+    assert error == f"error: stage `nli`: {message}"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("batch_size", "processes", "passes"), [(2, 1, True), (2, 2, False), (4, 2, True)])

@@ -135,6 +135,62 @@ def test_a_base_without_a_tokenizer_stops_before_any_stage(recipe, tmp_path):
         check_local_data(recipe("finetune.base_model={data_root}/bare"), ("finetune",))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "stages.sts.matryoshka_dims=[64, 32]",
+            r"`matryoshka_dims` is \[64, 32\], but the embedding of .*/encoder",
+        ),
+        (
+            "stages.sts.matryoshka_dims=[16, 8]",
+            r"`matryoshka_dims` begins with 16, but .*/encoder gives 32",
+        ),
+        ("stages.sts.matryoshka_dims=[8, 16]", r"`matryoshka_dims` is \[8, 16\], expected distinct widths"),
+        ("stages.sts.matryoshka_dims=[]", r"`matryoshka_dims` is \[\], expected distinct widths"),
+        ("base_model={data_root}/bare", r".*/bare holds no tokenizer\.json"),
+        ("stages.sts.tasks.sts.train.expected_rows=3", r".*/sts\.tsv gave 2 rows, expected 3"),
+        ("stages.sts.batch_size=3", r".*/sts\.tsv gave 2 rows, fewer than a batch of 3"),
+    ],
+)
+def test_what_is_wrong_with_a_stage_names_it_once(recipe, tmp_path, override, message):
+    (tmp_path / "bare").mkdir()
+    for name in ("config.json", "modules.json"):
+        shutil.copyfile(tmp_path / "encoder" / name, tmp_path / "bare" / name)
+    with pytest.raises((ValueError, FileNotFoundError), match=f"^stage `sts`: {message}"):
+        check_local_data(recipe(f"finetune.{override}"), ("finetune",))
+
+
+def test_texts_longer_than_a_table_of_positions_stop_before_any_stage(recipe, encoders):
+    options = [f"finetune.base_model={encoders('bert')}", "finetune.max_length=64"]
+    check_local_data(recipe(*options), ("finetune",))
+    with pytest.raises(ValueError, match=r"^stage `sts`: `max_length` is 65, but .*/bert has a table of positions"):
+        check_local_data(recipe(*options, "finetune.max_length=65"), ("finetune",))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("tokenizer.json", "{}", r"tokenizer\.json is not a fast tokenizer"),
+        ("modules.json", '[{"path": "", "type": "models.Transformer"}]', r"modules\.json names no Pooling"),
+        ("model.safetensors", None, r"base holds no weights; expected model\.safetensors"),
+        ("tokenizer_config.json", None, r"base holds no tokenizer_config\.json"),
+    ],
+)
+def test_a_base_that_no_head_can_be_put_on_stops_before_any_step(recipe, gemma, tmp_path, file, content, message):
+    base = shutil.copytree(gemma, tmp_path / "base")
+    (tmp_path / "classes.csv").write_text("text,label\na,x\nb,y\n")
+    data = {"source": "{data_root}/classes.csv", "columns": ["text", "label"]}
+    classify = {"model": "{data_root}/base", "train": data, "held_out": data, "batch_size": 1}
+    option = f"classify={json.dumps(classify | {'inverse_regularization': 1.0})}"
+    check_local_data(recipe(option), ("classify",))
+    (base / file).unlink()
+    if content is not None:
+        (base / file).write_text(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=f"{tmp_path}/.*{message}"):
+        check_local_data(recipe(option), ("classify",))
+
+
 def test_a_corpus_without_a_usable_line_stops_before_any_step(recipe, tmp_path):
     (tmp_path / "corpus" / "tr.txt").write_bytes(b"\n\xff\n")
     with pytest.raises(ValueError, match="no language has usable text: `tr`"):

@@ -173,6 +173,10 @@ finetune:
 """
 
 
+# Puts an adapter into it.
+LORA = ("      batch_size: 8", "      batch_size: 8\n      lora: ")
+
+
 def test_ranking_takes_pairs_with_and_without_a_negative(write):
     config = load_recipe(write(FINETUNE)).finetune
     assert config.stages["one"].tasks["pairs"].kind == "bitext"
@@ -204,12 +208,52 @@ def test_ranking_takes_pairs_with_and_without_a_negative(write):
         ("columns: [a, b]", "columns: [a, b, a]", "`columns` names 'a' twice"),
         ("columns: [a, b]", "columns: [a, b], highest_score: 0", "`highest_score` is 0, expected a score above 0"),
         ("columns: [a, b]", "columns: [a, b], rows: 0", "`rows` is 0, expected at least 1"),
+        (LORA[0], LORA[1] + "{rank: 0, alpha: 8}", "`finetune.stages.one.lora`: `rank` is 0, expected at least 1"),
+        (LORA[0], LORA[1] + "{rank: 4, alpha: 0}", "`alpha` is 0, expected at least 1"),
+        (
+            LORA[0],
+            LORA[1] + "{rank: 4, alpha: 8, dropout: 1.5}",
+            "`dropout` is 1.5, expected a share from 0",
+        ),
+        (LORA[0], LORA[1] + "{rank: 4, alpha: 8, dropout: 1}", "`dropout` is 1.0, expected a share from 0 to below 1"),
+        (
+            LORA[0],
+            LORA[1] + "{rank: 4, alpha: 8, dropout: -0.1}",
+            "`dropout` is -0.1, expected a share",
+        ),
     ],
 )
 def test_a_stage_that_contradicts_itself_is_refused(write, old, new, message):
     assert old in FINETUNE
     with pytest.raises(ValueError, match=message):
         load_recipe(write(FINETUNE.replace(old, new)))
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "v1.5", "'a b'", "aşama", '""', "a:b"])
+def test_a_stage_whose_name_makes_no_folder_is_refused(write, name):
+    message = f"`finetune`: `stages` names '{name.strip(chr(34) + chr(39))}', which is a part of a folder's name"
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write(FINETUNE.replace("one:", f"{name}:")))
+
+
+@pytest.mark.parametrize("name", ["sts-2", "_sts", "Nli_v1"])
+def test_a_stage_is_named_with_letters_digits_and_signs(write, name):
+    recipe = load_recipe(write(FINETUNE.replace("one:", f"{name}:")))
+    roles = dict(recipes.find_sources(recipe.finetune))
+    assert recipes.source_kind(recipe.finetune, f"stages.{name}.tasks.pairs.train.source") == "dataset"
+    assert f"stages.{name}.tasks.pairs.train.source" in roles
+
+
+def test_a_head_is_fitted_on_batches_that_hold_a_row(write):
+    data = "{source: org/texts, columns: [text, label], split: test}"
+    text = (
+        "output_dir: output/x\nseed: 1\nsteps: [classify]\nclassify:\n"
+        f"  model: org/base\n  train: {data}\n  held_out: {data}\n  inverse_regularization: 1.0\n  batch_size: "
+    )
+    assert load_recipe(write(f"{text}1\n")).classify.batch_size == 1
+    for size in (0, -8):
+        with pytest.raises(ValueError, match=f"`classify`: `batch_size` is {size}, expected at least 1"):
+            load_recipe(write(f"{text}{size}\n"))
 
 
 def test_a_stage_without_tasks_is_refused(write):

@@ -14,7 +14,7 @@ from transformers import MODEL_MAPPING, AutoConfig, PreTrainedConfig
 from hf_turkembed.checkpoint import StoredTensor, list_tensors, write_checkpoint
 from hf_turkembed.cloning.composition import Initialization, compose_table, plan_rows
 from hf_turkembed.json_files import read_json
-from hf_turkembed.modeling.repository import check_encoder, write_matryoshka_code
+from hf_turkembed.modeling.repository import check_network, write_matryoshka_code
 from hf_turkembed.modeling.window import unused_positions
 from hf_turkembed.tokenizer.reading import read_tokenizer
 
@@ -85,7 +85,7 @@ def clone_model(
             of padding do not fit. Nothing is written then.
     """
     table = find_table(teacher)
-    check_encoder(teacher, matryoshka_dims)
+    check_network(teacher, matryoshka_dims)
     for name in _TOKENIZER_FILES:
         if not (tokenizer / name).is_file():
             raise FileNotFoundError(f"{tokenizer} holds no {name}; expected the folder of a fast tokenizer.")

@@ -251,10 +251,10 @@ class MatryoshkaMixin(PreTrainedModel):
             self.repository_files[name] = "{}" if path is None else path.read_text(encoding="utf-8")
             settings = _parse(self.repository_files[name], f"{repo}/{name}")
             if kind == "Pooling":
-                self.pooling_mode = _pooling_mode(settings, name)
+                self.pooling_mode = _pooling_mode(settings, f"{repo}/{name}")
             elif kind == "Dense":
                 weights = _find(repo, f"{module['path']}/model.safetensors", hub, required=True)
-                head = _head(settings, _read_tensors(weights), width, name)
+                head = _head(settings, _read_tensors(weights), width, f"{repo}/{name}")
                 width = len(head.weight)
                 self.heads.append(head.to(device, self.dtype))
         if self.pooling_mode is None:

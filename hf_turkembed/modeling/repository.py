@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.utils import logging
 
@@ -17,10 +17,14 @@ from hf_turkembed.json_files import read_json
 from hf_turkembed.modeling import MODEL_CLASSES
 from hf_turkembed.modeling.modeling_matryoshka import MatryoshkaMixin
 from hf_turkembed.modeling.server_files import write_server_files
+from hf_turkembed.modeling.tokenizer_files import check_tokenizer
+from hf_turkembed.modeling.window import check_positions
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+# Weights of one file, or the list of several.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _CLASSES = {model_class.config_class.model_type: model_class for model_class in MODEL_CLASSES}
 
 
@@ -56,23 +60,75 @@ def check_encoder(folder: Path, matryoshka_dims: Sequence[int]) -> int:
 
     Raises:
         FileNotFoundError: If a file is missing; without a tokenizer, transformers would make one up.
-        ValueError: If the widths are not distinct and falling or wider than the embedding, no class is known for the
-            `model_type` (that of GTE's older layout is told how to convert it), the network would not embed as it is
-            configured, or a module behind it is not as its files say.
+        ValueError: If `check_network` or `check_tokenizer` refuses the folder.
     """
-    for name in ("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder} holds no {name}; expected a sentence-transformers model with a fast tokenizer."
-            )
-    check_widths(matryoshka_dims)
-    check_layout(folder)
-    _class_for(folder)
-    config = AutoConfig.from_pretrained(folder)
-    check_config(config, folder)
-    embedding_dim = _check_modules(config, folder, matryoshka_dims)
-    _check_weights(folder)
+    embedding_dim = check_network(folder, matryoshka_dims)
+    check_tokenizer(folder, _read_config(folder).vocab_size)
     return embedding_dim
+
+
+def check_network(folder: Path, matryoshka_dims: Sequence[int]) -> int:
+    """Check the same of all but the tokenizer, which is only looked for.
+
+    Args:
+        folder: A model in the sentence-transformers layout.
+        matryoshka_dims: Widths that will be trained.
+
+    Returns:
+        The width of its embedding.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the widths are not distinct and falling or wider than the embedding, no class is known for the
+            `model_type` (that of GTE's older layout is told how to convert it), there are no weights in safetensors,
+            or not those that config.json describes, the network would not embed as it is configured, or a module
+            behind it is not as its files say.
+    """
+    check_widths(matryoshka_dims)
+    _check_files(folder)
+    embedding_dim = _check_modules(folder)
+    if matryoshka_dims[0] > embedding_dim:
+        raise ValueError(
+            f"`matryoshka_dims` is {list(matryoshka_dims)}, but the embedding of {folder} has {embedding_dim} "
+            "dimensions; leave out what is wider."
+        )
+    return embedding_dim
+
+
+def check_loadable(folder: Path) -> None:
+    """Check that sentence-transformers can load a model and embed texts with it, without reading its weights.
+
+    Of a `model_type` that has no class here, weights are only looked for; of a model without trained widths, heads.
+
+    Args:
+        folder: A model in the sentence-transformers layout.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If there are no weights in safetensors, or not those that config.json describes, the network would
+            not embed as it is configured, there is no pooling, a head is not as its files say, or `check_tokenizer`
+            refuses the folder.
+    """
+    _check_files(folder)
+    config = _read_config(folder)
+    # The class reads modules where there are trained widths; elsewhere sentence-transformers does, which knows more.
+    if config.model_type in _CLASSES and trained_widths(folder) is not None:
+        _check_modules(folder)
+    if isinstance(rows := getattr(config, "vocab_size", None), int):
+        check_tokenizer(folder, rows)
+
+
+def check_window(folder: Path, max_length: int) -> None:
+    """Check that texts of a length do not run past a table of positions, without reading weights.
+
+    Args:
+        folder: A model that `check_encoder` has passed.
+        max_length: Longest text, in tokens.
+
+    Raises:
+        ValueError: If they do.
+    """
+    check_positions(_build_network(folder), max_length)
 
 
 def check_config(config: PreTrainedConfig, folder: Path) -> None:
@@ -168,21 +224,86 @@ def check_widths(matryoshka_dims: Sequence[int]) -> None:
         )
 
 
-def _check_modules(config: PreTrainedConfig, folder: Path, matryoshka_dims: Sequence[int]) -> int:
-    """Read pooling and heads as the class will, around a network without weights; return the embedding's width."""
+def _check_files(folder: Path) -> None:
+    """Check that all files are there, and those of the network and the list of modules are sound."""
+    for name in ("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no {name}; expected a sentence-transformers model with a fast tokenizer."
+            )
+    check_layout(folder)
+    config = _read_config(folder)
+    check_config(config, folder)
+    modules = _list_modules(folder)
+    if not any(module["type"].rpartition(".")[2] == "Pooling" for module in modules):
+        raise ValueError(f"{folder}/modules.json names no Pooling, so that there is no sentence embedding.")
+    _check_pickles([folder, *(folder / module["path"] for module in modules[1:])])
+    if config.model_type in _CLASSES:
+        _check_weights(folder)
+
+
+def _read_config(folder: Path) -> PreTrainedConfig:
+    """Read config.json as transformers does."""
+    path = folder / "config.json"
+    model_type = read_json(path).get("model_type")
+    if model_type not in CONFIG_MAPPING:
+        raise ValueError(f"{path} has the model_type {model_type!r}; transformers has no network of that type.")
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
+    except Exception as error:
+        # Each config has checks of its own, of many types, and none names the file.
+        raise ValueError(f"{path} describes no network ({error}); fetch or save it again.") from error
+    return config
+
+
+def _list_modules(folder: Path) -> list[dict[str, str]]:
+    """Read the list of modules, each of which lies in a folder of its own behind the first."""
     modules = read_json(folder / "modules.json")
-    if not isinstance(modules, list) or not all(isinstance(m, dict) and {"path", "type"} <= m.keys() for m in modules):
+    if not isinstance(modules, list) or not all(
+        isinstance(module, dict) and all(isinstance(module.get(key), str) for key in ("path", "type"))
+        for module in modules
+    ):
         raise ValueError(f"{folder}/modules.json is no list of modules with `path` and `type`; save the model again.")
     paths = [module["path"] for module in modules[1:]]
     for path in paths:
         if not re.fullmatch(r"[\w-]+", path) or paths.count(path) > 1:
             raise ValueError(f"{folder}/modules.json names the folder {path!r}; expected one beside it, once.")
-    config.matryoshka_dims = list(matryoshka_dims)
-    with torch.device("meta"):
-        model = _class_for(folder)(config)
+    return modules
+
+
+def _check_pickles(folders: Sequence[Path]) -> None:
+    """Refuse weights in pickles alone, and a network, which is in the first folder, without any."""
+    for number, folder in enumerate(folders):
+        pickles = sorted(file.name for file in folder.glob("*.bin"))
+        if (pickles or number == 0) and not any((folder / name).is_file() for name in _WEIGHTS):
+            found = f"its weights in {', '.join(pickles)}" if pickles else "no weights"
+            raise ValueError(
+                f"{folder} holds {found}; expected {_WEIGHTS[0]}, as pickles, which can run code, are not read. Load "
+                "the model where you trust it, and save it again with `save_pretrained`."
+            )
+
+
+def _build_network(folder: Path) -> MatryoshkaMixin:
+    """Build the network that config.json describes, without weights."""
+    model_class = _class_for(folder)
+    config = _read_config(folder)
+    # The widths in question are the recipe's, and compared with the embedding's by whoever asks.
+    config.matryoshka_dims = [1]
+    try:
+        with torch.device("meta"):
+            return model_class(config)
+    except Exception as error:
+        raise ValueError(
+            f"{folder}/config.json describes a network that cannot be built ({error}); fetch or save it again."
+        ) from error
+
+
+def _check_modules(folder: Path) -> int:
+    """Read pooling and heads as the class will, around a network without weights; return the embedding's width."""
+    model = _build_network(folder)
     model._read_modules(folder, {})
     heads: Any = model.heads
-    embedding_dim: int = len(heads[-1].weight) if len(heads) else config.hidden_size
+    embedding_dim: int = len(heads[-1].weight) if len(heads) else model.config.hidden_size
     _check_truncation(folder, embedding_dim)
     return embedding_dim
 
@@ -212,8 +333,11 @@ def _check_weights(folder: Path) -> None:
         loaded: Any = native.from_pretrained(
             folder, device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
         )
-    except SafetensorError as error:
-        raise ValueError(f"{folder}: its safetensors are damaged ({error}); download them again.") from error
+    except (SafetensorError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{folder}: its safetensors are damaged or not all there ({reason}); download them again."
+        ) from error
     finally:
         logging.set_verbosity(before)
         if had_bar:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedModel
 
 # Encoders whose first token has the position behind the id of padding, so that 514 positions are 512 tokens.
 BEHIND_PADDING = (
@@ -76,9 +77,23 @@ def check_length(model: "SentenceTransformer", max_length: int) -> None:
         ValueError: If they do.
     """
     first: Any = model[0]
-    window = find_window(first.model.config.to_dict(), None)
-    table = any(name.endswith(_TABLE) for name, _ in first.model.named_parameters())
+    check_positions(first.model, max_length)
+
+
+def check_positions(network: "PreTrainedModel", max_length: int) -> None:
+    """Check the same of the network alone, whose weights may be on the meta device.
+
+    Args:
+        network: The network.
+        max_length: Longest text, in tokens.
+
+    Raises:
+        ValueError: If texts run past its table of positions.
+    """
+    window = find_window(network.config.to_dict(), None)
+    table = any(name.endswith(_TABLE) for name, _ in network.named_parameters())
     if table and window is not None and max_length > window:
         raise ValueError(
-            f"`max_length` is {max_length}, but the model has a table of positions for {window} tokens; lower it."
+            f"`max_length` is {max_length}, but {network.config.name_or_path or 'the model'} has a table of positions "
+            f"for {window} tokens; lower it."
         )

@@ -9,7 +9,7 @@ from hf_turkembed import tokenizer_tables
 from hf_turkembed.chain import LINEAGE_FILE
 from hf_turkembed.checkpoint import list_tensors
 from hf_turkembed.json_files import read_json
-from hf_turkembed.modeling.repository import check_encoder, check_widths, expected_code
+from hf_turkembed.modeling.repository import check_network, check_widths, expected_code
 from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing.adapters import ADAPTER_WEIGHTS, wrong_adapter
 from hf_turkembed.publishing.card_metadata import CARD_FILE
@@ -179,7 +179,7 @@ def _wrong_code(folder: Path) -> Iterator[str]:
 def _wrong_weights(folder: Path) -> Iterator[str]:
     """Say where the headers of the weights differ from what config.json and the modules' own configs describe."""
     config = read_json(folder / "config.json")
-    check_encoder(folder, config["matryoshka_dims"])
+    check_network(folder, config["matryoshka_dims"])
     named = _DTYPES.get(config.get("dtype"))
     stored = sorted({tensor.dtype for tensor in list_tensors(folder).values() if tensor.dtype in _DTYPES.values()})
     if named is not None and stored != [named]:

@@ -10,6 +10,7 @@ from hf_turkembed.recipe.scoring import SuiteConfig
 from hf_turkembed.recipe.sources import ModelSource
 
 _NUMBER = re.compile(r"[+-]?\d+e[+-]?\d+", re.IGNORECASE)
+_STAGE = re.compile(r"[A-Za-z0-9_-]+")
 
 # The losses of `hf_turkembed.finetuning`, by their names there.
 LossName = Literal["multiple_negatives_ranking", "cosent", "angle", "cosine_similarity"]
@@ -94,6 +95,14 @@ class LoraConfig:
     # Names of the layers that get one; none for every linear layer of the network.
     target_modules: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for key, value in (("rank", self.rank), ("alpha", self.alpha)):
+            if value < 1:
+                raise ValueError(f"`{key}` is {value}, expected at least 1.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` is {self.dropout}, expected a share from 0 to below 1.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
@@ -136,8 +145,14 @@ class FinetuneConfig:
     stages: Mapping[str, StageConfig]
 
     def __post_init__(self) -> None:
-        """Check that there are stages, and a length that holds a token."""
+        """Check that there are stages that folders can be named for, and a length that holds a token."""
         if not self.stages:
             raise ValueError("`stages` is empty; name at least one.")
+        for name in self.stages:
+            if not _STAGE.fullmatch(name):
+                raise ValueError(
+                    f"`stages` names {name!r}, which is a part of a folder's name and of dotted keys; expected "
+                    "letters from a to z, digits, `_` and `-`."
+                )
         if self.max_length < 1:
             raise ValueError(f"`max_length` is {self.max_length}, expected at least 1.")

@@ -14,7 +14,13 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 from transformers.models.bert.modeling_bert import BertModel
 
 from hf_turkembed import MatryoshkaGemma3TextModel
-from hf_turkembed.modeling.repository import check_config, check_encoder, save_model, write_matryoshka_code
+from hf_turkembed.modeling.repository import (
+    check_config,
+    check_encoder,
+    check_loadable,
+    save_model,
+    write_matryoshka_code,
+)
 
 
 def encode(folder, dim=None, texts=TEXTS, padding_side="right"):
@@ -362,6 +368,66 @@ def test_weights_that_are_missing_damaged_or_of_another_shape_are_refused_before
         check_encoder(folder, MATRYOSHKA_DIMS)
     with pytest.raises(ValueError, match="are truncated or damaged"):
         AutoModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("place", [".", "2_Dense"])
+def test_weights_in_pickles_alone_are_refused_before_any_work(copied, place):
+    (copied / place / "model.safetensors").rename(copied / place / "pytorch_model.bin")
+    message = "holds its weights in pytorch_model.bin; expected model.safetensors, as pickles"
+    for check in (lambda: check_encoder(copied, MATRYOSHKA_DIMS), lambda: check_loadable(copied)):
+        with pytest.raises(ValueError, match=f"^{(copied / place).resolve()} {message}"):
+            check()
+
+
+def test_a_folder_without_weights_and_one_that_lacks_a_part_of_them_are_named(copied):
+    (copied / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=f"{copied} holds no weights; expected model.safetensors"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+    index = {"metadata": {}, "weight_map": {"norm.weight": "model-00001-of-00002.safetensors"}}
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=f"{copied}: its safetensors are damaged or not all there.*model-00001"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+
+
+def test_widths_beyond_the_embedding_are_those_that_were_asked_for(copied):
+    with pytest.raises(ValueError, match=rf"^`matryoshka_dims` is \[64, 8\], but the embedding of {copied} has 32"):
+        check_encoder(copied, (64, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode": "max"}, "asks for pooling"),
+        ("2_Dense/config.json", {"in_features": 31}, "describes the weights"),
+        ("config.json", {"model_type": "robert"}, "has the model_type 'robert'; transformers has no network"),
+        ("config.json", {"hidden_size": "wide"}, "describes no network"),
+        ("config.json", {"layer_types": ["sliding_attention", "flat"]}, "describes no network"),
+    ],
+)
+def test_an_error_of_an_encoder_names_its_folder(copied, name, changes, message):
+    change_json(copied / name, **changes)
+    with pytest.raises(ValueError, match=f"^{copied}/{name} {message}"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+
+
+def test_heads_are_checked_before_texts_are_embedded_where_the_class_reads_them(copied):
+    (copied / "3_Dense/model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=f"{copied}/3_Dense/model.safetensors is truncated or damaged"):
+        check_loadable(copied)
+    change_json(copied / "1_Pooling/config.json", pooling_mode="max")
+    change_json(copied / "config.json", matryoshka_dims=None)
+    check_loadable(copied)
+
+
+def test_an_encoder_without_a_class_here_is_loadable_but_not_one_without_a_pooling(copied):
+    change_json(copied / "config.json", model_type="electra", embedding_size=32)
+    check_loadable(copied)
+    with pytest.raises(ValueError, match="'electra'; Matryoshka classes exist for"):
+        check_encoder(copied, MATRYOSHKA_DIMS)
+    modules = json.loads((copied / "modules.json").read_text())
+    (copied / "modules.json").write_text(json.dumps([modules[0], modules[-1]]))
+    with pytest.raises(ValueError, match=f"{copied}/modules.json names no Pooling"):
+        check_loadable(copied)
 
 
 def test_modules_in_another_order_are_left_to_sentence_transformers(copied):

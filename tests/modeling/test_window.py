@@ -10,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer
 
 from hf_turkembed.distillation import BatchedEncoder
+from hf_turkembed.modeling.repository import check_window
 from hf_turkembed.modeling.server_files import write_server_files
 from hf_turkembed.modeling.window import BEHIND_PADDING, check_length, find_window, limit_length
 
@@ -91,9 +92,22 @@ def test_teachers_read_up_to_their_window_and_no_setting_goes_beyond_a_table(unl
     with pytest.raises(ValueError, match="`max_length` is 65, but the model reads 64 tokens"):
         BatchedEncoder(load(unlimited), max_length=65, batch_tokens=256)
     for folder in (unlimited, encoders("bert")):
-        with pytest.raises(ValueError, match="is 65, but the model has a table of positions for 64 tokens; lower it"):
+        with pytest.raises(ValueError, match=f"is 65, but {folder} has a table of positions for 64 tokens; lower it"):
             BatchedEncoder(load(folder), max_length=65, batch_tokens=256, extend_window=True)
     check_length(load(encoders("modernbert")), 65)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta"])
+def test_a_table_that_is_too_short_is_found_without_reading_weights(encoders, tmp_path, model_type):
+    folder = shutil.copytree(encoders(model_type), tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    check_window(folder, 64)
+    with pytest.raises(ValueError, match=f"`max_length` is 65, but {folder} has a table of positions for 64 tokens"):
+        check_window(folder, 65)
+
+
+def test_rotary_positions_have_no_table(encoders):
+    check_window(encoders("modernbert"), 65)
 
 
 @pytest.mark.parametrize(("limit", "written"), [(None, 64), (66, 64), (32, 32)])
