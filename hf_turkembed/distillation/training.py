@@ -103,8 +103,8 @@ def distill(
         price_per_hour: Of the machine, for the progress bar.
 
     Raises:
-        ValueError: If student and vectors differ in width, a row is empty, or the loss becomes NaN or infinite; the
-            batch is then described in `bad_batch.json`.
+        ValueError: If student and vectors differ in width, a row is empty, or loss or gradient become NaN or infinite;
+            the batch is then described in `bad_batch.json`.
         Interrupted: If the process got SIGTERM; a checkpoint was saved.
 
     References:
@@ -192,9 +192,10 @@ def _go_through(
         for step in range(first, len(batches)):
             for group in run.optimizer.param_groups:
                 group["lr"] = run.schedule.learning_rate * rates[step]
-            loss, stop = take_step(run, batches[step], step, stop_requested())
-            if not np.isfinite(loss):
-                _report_bad_batch(run, held_out.vectors, folder, step, batches[step], loss)
+            loss, norm, stop = take_step(run, batches[step], step, stop_requested())
+            for what, value in (("loss", loss), ("gradient", norm)):
+                if not np.isfinite(value):
+                    _report_bad_batch(run, held_out.vectors, folder, step, batches[step], f"the {what} is {value}")
             seconds = time.monotonic() - began
             losses = [*progress.losses[1 - _LOSS_STEPS :], loss]
             progress = replace(progress, step=step + 1, seconds=before + seconds, losses=losses)
@@ -305,14 +306,15 @@ def _describe(found: Evaluation) -> str:
     return "; ".join(parts)
 
 
-def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: NDArray[np.int64], loss: float) -> None:
+def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: NDArray[np.int64], fault: str) -> None:
     """Save which rows the batch had, and stop."""
     path = folder / BAD_BATCH_FILE
     if run.accelerator.is_main_process:
         write_json(path, {"step": step + 1, "rows": locate_rows(vectors, batch.tolist())})
     raise ValueError(
-        f"the loss is {loss} at step {step + 1}; its {len(batch)} rows are listed in {path}. Lower the learning rate, "
-        "or use float32 or bfloat16; training goes on from the last checkpoint."
+        f"{fault} at step {step + 1}; its {len(batch)} rows are listed in {path}. Nothing was changed since the step "
+        "before, but the same run meets the same again. Lower the learning rate, or train in float32; as that is "
+        f"another run, remove {folder} first, or use another output_dir."
     )
 
 
