@@ -68,7 +68,7 @@ class Run:
     schedule: Schedule
     objective: Objective
     pad: int
-    new_rows: Tensor
+    # Steps at the beginning in which the table holds back all but the rows of new tokens, and nothing else moves.
     new_rows_steps: int
 
 
@@ -104,9 +104,7 @@ def take_step(run: Run, batch: NDArray[np.int64], step: int, stop_requested: boo
     if np.isfinite([mean_loss, gradient_norm]).all():
         if step >= run.new_rows_steps:
             run.optimizer.step()
-            run.table.apply(step + 1)
-        else:
-            run.table.apply(step + 1, run.new_rows)
+        run.table.apply(step + 1)
     run.optimizer.zero_grad()
     return mean_loss, gradient_norm, stop > 0
 

@@ -156,6 +156,8 @@ def _start_run(
         [schedule.embedding_learning_rate * rate for rate in rates],
         schedule.weight_decay,
     )
+    if new_rows_steps := round(schedule.new_rows_ratio * len(rates)):
+        table.hold_back(_flag_others(new_rows, table.weight), new_rows_steps)
     others = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     model, optimizer = accelerator.prepare(Student(student, objective.names), optimizer)
@@ -169,8 +171,7 @@ def _start_run(
         schedule=schedule,
         objective=objective,
         pad=student.tokenizer.pad_token_id or 0,
-        new_rows=_flags(new_rows, table.weight),
-        new_rows_steps=round(schedule.new_rows_ratio * len(rates)),
+        new_rows_steps=new_rows_steps,
     )
 
 
@@ -264,10 +265,10 @@ def _rate(step: int, steps: int, schedule: Schedule) -> float:
     return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
-def _flags(rows: Sequence[int], weight: Tensor) -> Tensor:
-    """Mark rows of the table."""
-    flags = torch.zeros(len(weight), dtype=torch.bool)
-    flags[torch.tensor(list(rows), dtype=torch.long)] = True
+def _flag_others(rows: Sequence[int], weight: Tensor) -> Tensor:
+    """Mark all rows of the table but some."""
+    flags = torch.ones(len(weight), dtype=torch.bool)
+    flags[torch.tensor(list(rows), dtype=torch.long)] = False
     return flags.to(weight.device)
 
 
