@@ -42,7 +42,7 @@ class EmbeddingTable:
         self.weight = module.weight.requires_grad_(False)
         self.first_moment = torch.zeros_like(self.weight)
         self.second_moment = torch.zeros_like(self.weight)
-        # Steps after which each row is up to date.
+        # Steps after which each row is up to date; ahead of the run where a row is held back.
         self.updated = torch.zeros(len(self.weight), dtype=torch.long, device=self.weight.device)
         rates = np.concatenate([[0.0], learning_rates])
         steps = np.arange(len(rates))
@@ -58,7 +58,20 @@ class EmbeddingTable:
         self._decay = torch.from_numpy(decay).to(device)
         self._series = torch.from_numpy(series).to(device)
         self._corrected = corrected
+        self._held_steps = 0
         self._rows: Tensor | None = None
+
+    def hold_back(self, held: Tensor, steps: int) -> None:
+        """Leave rows as they are for the first steps of the run, as if those were over for them.
+
+        Their gradients count for nothing then, nor does weight decay; called before the first step.
+
+        Args:
+            held: Which rows, `(rows,)`.
+            steps: How many steps.
+        """
+        self.updated[held] = steps
+        self._held_steps = steps
 
     def gather(self, rows: Tensor, step: int) -> nn.Parameter:
         """Begin a step: put the rows in the module's place, in their order.
@@ -76,12 +89,11 @@ class EmbeddingTable:
         self._module.weight = leaf
         return leaf
 
-    def apply(self, step: int, trained: Tensor | None = None) -> None:
+    def apply(self, step: int) -> None:
         """End a step: move the touched rows along the leaf's gradient, and put the whole table back.
 
         Args:
             step: Number of the step, from 1.
-            trained: Which rows of the table may move, `(rows,)`; None for all.
         """
         if self._rows is None:
             raise RuntimeError("`apply` without `gather`.")
@@ -90,9 +102,9 @@ class EmbeddingTable:
         self._rows = None
         if gradient is None:
             return
-        if trained is not None:
-            chosen = trained[rows]
-            rows, gradient = rows[chosen], gradient[chosen]
+        if step <= self._held_steps:
+            free = self.updated[rows] < step
+            rows, gradient = rows[free], gradient[free]
         with torch.no_grad():
             weight, first, second = self._select(rows)
             first.mul_(_BETA1).add_(gradient, alpha=1 - _BETA1)

@@ -68,12 +68,16 @@ class Run:
     schedule: Schedule
     objective: Objective
     pad: int
-    new_rows: Tensor
+    # Steps at the beginning in which the table holds back all but the rows of new tokens, and nothing else moves.
     new_rows_steps: int
 
 
-def take_step(run: Run, batch: NDArray[np.int64], step: int, stop_requested: bool) -> tuple[float, bool]:
-    """Take one optimizer step; return the batch's mean loss, and whether any process was told to stop."""
+def take_step(run: Run, batch: NDArray[np.int64], step: int, stop_requested: bool) -> tuple[float, float, bool]:
+    """Take one optimizer step, which moves nothing where loss or gradient is no number.
+
+    Returns:
+        The batch's mean loss, the norm of its gradient, and whether any process was told to stop.
+    """
     accelerator = run.accelerator
     device = run.table.weight.device
     # Each process knows the whole batch, so that all gather the same rows of the table.
@@ -94,16 +98,15 @@ def take_step(run: Run, batch: NDArray[np.int64], step: int, stop_requested: boo
     if leaf.grad is not None:
         leaf.grad = accelerator.reduce(leaf.grad, "mean")
     found = accelerator.reduce(torch.stack([total, total.new_tensor(float(stop_requested))]), "sum")
-    mean_loss, stop = found.tolist()
-    if np.isfinite(mean_loss):
-        accelerator.clip_grad_norm_([leaf, *run.others], run.schedule.max_grad_norm)
+    # The same on all processes, whose gradients are.
+    norm = accelerator.clip_grad_norm_([leaf, *run.others], run.schedule.max_grad_norm)
+    mean_loss, stop, gradient_norm = torch.stack([*found, norm]).tolist()
+    if np.isfinite([mean_loss, gradient_norm]).all():
         if step >= run.new_rows_steps:
             run.optimizer.step()
-            run.table.apply(step + 1)
-        else:
-            run.table.apply(step + 1, run.new_rows)
+        run.table.apply(step + 1)
     run.optimizer.zero_grad()
-    return mean_loss, stop > 0
+    return mean_loss, gradient_norm, stop > 0
 
 
 def _loss(run: Run, rows: NDArray[np.int64], touched: NDArray[np.int32]) -> Tensor:

@@ -103,8 +103,8 @@ def distill(
         price_per_hour: Of the machine, for the progress bar.
 
     Raises:
-        ValueError: If student and vectors differ in width, a row is empty, or the loss becomes NaN or infinite; the
-            batch is then described in `bad_batch.json`.
+        ValueError: If student and vectors differ in width, a row is empty, or loss or gradient become NaN or infinite;
+            the batch is then described in `bad_batch.json`.
         Interrupted: If the process got SIGTERM; a checkpoint was saved.
 
     References:
@@ -156,6 +156,8 @@ def _start_run(
         [schedule.embedding_learning_rate * rate for rate in rates],
         schedule.weight_decay,
     )
+    if new_rows_steps := round(schedule.new_rows_ratio * len(rates)):
+        table.hold_back(_flag_others(new_rows, table.weight), new_rows_steps)
     others = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     model, optimizer = accelerator.prepare(Student(student, objective.names), optimizer)
@@ -169,8 +171,7 @@ def _start_run(
         schedule=schedule,
         objective=objective,
         pad=student.tokenizer.pad_token_id or 0,
-        new_rows=_flags(new_rows, table.weight),
-        new_rows_steps=round(schedule.new_rows_ratio * len(rates)),
+        new_rows_steps=new_rows_steps,
     )
 
 
@@ -192,9 +193,10 @@ def _go_through(
         for step in range(first, len(batches)):
             for group in run.optimizer.param_groups:
                 group["lr"] = run.schedule.learning_rate * rates[step]
-            loss, stop = take_step(run, batches[step], step, stop_requested())
-            if not np.isfinite(loss):
-                _report_bad_batch(run, held_out.vectors, folder, step, batches[step], loss)
+            loss, norm, stop = take_step(run, batches[step], step, stop_requested())
+            for what, value in (("loss", loss), ("gradient", norm)):
+                if not np.isfinite(value):
+                    _report_bad_batch(run, held_out.vectors, folder, step, batches[step], f"the {what} is {value}")
             seconds = time.monotonic() - began
             losses = [*progress.losses[1 - _LOSS_STEPS :], loss]
             progress = replace(progress, step=step + 1, seconds=before + seconds, losses=losses)
@@ -263,10 +265,10 @@ def _rate(step: int, steps: int, schedule: Schedule) -> float:
     return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
-def _flags(rows: Sequence[int], weight: Tensor) -> Tensor:
-    """Mark rows of the table."""
-    flags = torch.zeros(len(weight), dtype=torch.bool)
-    flags[torch.tensor(list(rows), dtype=torch.long)] = True
+def _flag_others(rows: Sequence[int], weight: Tensor) -> Tensor:
+    """Mark all rows of the table but some."""
+    flags = torch.ones(len(weight), dtype=torch.bool)
+    flags[torch.tensor(list(rows), dtype=torch.long)] = False
     return flags.to(weight.device)
 
 
@@ -305,14 +307,15 @@ def _describe(found: Evaluation) -> str:
     return "; ".join(parts)
 
 
-def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: NDArray[np.int64], loss: float) -> None:
+def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: NDArray[np.int64], fault: str) -> None:
     """Save which rows the batch had, and stop."""
     path = folder / BAD_BATCH_FILE
     if run.accelerator.is_main_process:
         write_json(path, {"step": step + 1, "rows": locate_rows(vectors, batch.tolist())})
     raise ValueError(
-        f"the loss is {loss} at step {step + 1}; its {len(batch)} rows are listed in {path}. Lower the learning rate, "
-        "or use float32 or bfloat16; training goes on from the last checkpoint."
+        f"{fault} at step {step + 1}; its {len(batch)} rows are listed in {path}. Nothing was changed since the step "
+        "before, but the same run meets the same again. Lower the learning rate, or train in float32; as that is "
+        f"another run, remove {folder} first, or use another output_dir."
     )
 
 

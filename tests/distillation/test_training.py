@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -188,10 +189,30 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(student, vec
     assert set(saved["rows"][0]) == {"shard", "row", "text"} and saved["rows"][0]["shard"].startswith("data/")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gradient_that_is_no_number_moves_no_weight_and_names_its_own_batch(student, vectors, tmp_path, value):
+    # No rows for validation and a checkpoint after every step: nothing but the gradient says that the step is wrong.
+    shutil.copytree(vectors, tmp_path / "vectors", ignore=shutil.ignore_patterns("validation-*"))
+    head = student[2].linear.weight
+    steps = []
+
+    def spoil(gradient):
+        steps.append(weights(student))
+        return gradient * value if len(steps) == 5 else gradient
+
+    head.register_hook(spoil)
+    schedule = replace(SCHEDULE, batch_tokens=10_000, checkpoint_steps=1)
+    with pytest.raises(ValueError, match=r"the gradient is (nan|inf) at step 5; .* another output_dir"):
+        run(student, tmp_path / "vectors", tmp_path / "run", schedule)
+    assert torch.equal(head, steps[-1]["2.linear.weight"]) and not torch.equal(head, steps[-2]["2.linear.weight"])
+    assert json.loads((tmp_path / "run" / "bad_batch.json").read_text())["step"] == 5
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-4"]
+
+
 def test_first_only_the_rows_of_new_tokens_are_trained(gemma, student, vectors, tmp_path):
     before = weights(student)
     new = [300, 301, 310]
-    schedule = replace(SCHEDULE, new_rows_ratio=1.0, weight_decay=0.0)
+    schedule = replace(SCHEDULE, new_rows_ratio=1.0, weight_decay=0.1)
     run(student, vectors, tmp_path / "run", schedule, new_rows=new)
     after = weights(student)
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
