@@ -12,7 +12,7 @@ from hf_turkembed import benchmark_tables, finding_tables, score_tables, tokeniz
 from hf_turkembed import record as records
 from hf_turkembed.chain import read_whole_chain
 from hf_turkembed.json_files import read_json
-from hf_turkembed.markdown import escape, format_code, format_name, format_table
+from hf_turkembed.markdown import escape, format_code, format_name
 from hf_turkembed.profile_figure import PROFILE_FIGURE
 from hf_turkembed.publishing import adapters, card_metadata, corpora, history, licences, lineage
 from hf_turkembed.publishing.hub import check_repo_id
@@ -202,12 +202,8 @@ def _dataset_values(chain: Sequence[Provenance]) -> dict[str, Any]:
     """Prepare what only a dataset's card shows."""
     counts = chain[0].observed.counts
     configs = card_metadata.dataset_configs(chain[0])
-    rows = [
-        [escape(name), f"{counts['languages'][name]:,}", escape(", ".join(card_metadata.splits_of(chain[0], name)))]
-        for name in configs
-    ]
     return {
-        "rows_by_language": format_table(["config", "rows", "splits"], rows),
+        "rows_by_language": corpora.format_splits(chain[0], configs),
         "embedding_dim": escape(str(counts.get("embedding_dim") or "")),
         "pre_dense_dim": escape(str(counts.get("pre_dense_dim") or "")),
         "is_parallel": "teacher_text" in counts.get("columns", ()),

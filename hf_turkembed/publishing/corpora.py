@@ -25,16 +25,22 @@ def corpus_values(chain: Sequence[Provenance]) -> dict[str, Any]:
     """Prepare what only the card of a set of texts shows."""
     counts = chain[0].observed.counts
     configs = dataset_configs(chain[0])
-    splits = list(counts["splits"])
-    rows = [[escape(name), *(f"{counts['splits'][split].get(name, 0):,}" for split in splits)] for name in configs]
     return {
-        "rows_by_language": format_table(["config", *splits], rows),
+        "rows_by_language": format_splits(chain[0], configs),
         "example_config": default_config(configs),
         "is_parallel": _PARALLEL_COLUMN in counts["columns"],
         "size": f"{counts['rows']:,} texts of {counts['characters']:,} characters in {len(configs)} languages.",
         "sources": [format_source(source) for source in chain[0].identity.inputs],
         "reading": describe_reading(chain[0]),
     }
+
+
+def format_splits(record: Provenance, configs: Sequence[str]) -> str:
+    """Lay out the rows of each config by split; all are for training where the record does not say."""
+    counts = record.observed.counts
+    splits = counts.get("splits") or {"train": counts["languages"]}
+    rows = [[escape(name), *(f"{found.get(name, 0):,}" for found in splits.values())] for name in configs]
+    return format_table(["config", *map(escape, splits)], rows)
 
 
 def describe_reading(record: Provenance) -> list[str]:

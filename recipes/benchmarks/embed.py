@@ -3,7 +3,7 @@
 python recipes/benchmarks/embed.py --model DIR --text FILE.txt [--texts 2000] [--batch-sizes 32 64 128 256]
 
 The other one sorts by characters and cuts into batches of so many texts; it runs at its default of 32 and at the sizes
-given. `--compile` adds ours with a compiled network, compiling aside. Printed are medians, the share of padding, and
+given. `--compile` adds both with a compiled network, compiling aside. Printed are medians, the share of padding, and
 which part of this machine's own rate of matrix products is reached, measured at the shapes of the model.
 `--processes 2` then shows what a second process adds, one thread each.
 """
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=512, help="tokens that texts are cut to (default: 512)")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256], help="the other one's")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true", help="also ours with a compiled network")
+    parser.add_argument("--compile", action="store_true", help="also both with a compiled network")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--processes", type=int, default=1, help="also measure so many processes of one thread each")
     arguments = parser.parse_args()
@@ -53,6 +53,8 @@ def main() -> None:
     for size in arguments.batch_sizes:
         name = f"SentenceTransformer.encode, {size} texts a batch"
         contenders[name] = partial(encode_plainly, encoder.model, texts, size)
+        if arguments.compile:
+            contenders[f"{name}, compiled"] = partial(encode_plainly, compiled.model, texts, size)
     times = measure(list(contenders.values()), arguments.runs)
     rate = matrix_rate(encoder.model, arguments.precision)
     work = 2 * backbone_parameters(encoder.model) * sum(tokens)
