@@ -3,14 +3,22 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/distill.py RECIPE [section.key=value ...]
 """
 
+import os
+import shutil
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best, remove_checkpoints
+from hf_turkembed.distillation.vectors import shard_files
 from hf_turkembed.modeling.repository import check_encoder, save_model, trained_widths
 from hf_turkembed.recipe import DistillConfig
-from hf_turkembed.step import finish_step, open_step
+from hf_turkembed.step import Step, finish_step, open_step
 from inputs import fetch, load_encoder, new_rows, read_labelled
 from startup import clear_errors, read_recipe, start_process_group
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 def main() -> None:
@@ -23,12 +31,18 @@ def main() -> None:
             if step.done or config is None:
                 return
             folder = fetch(recipe, step.identity, "student", config.student)
+            vectors = fetch(recipe, step.identity, "vectors", config.vectors)
+            if config.keep == "best" and not shard_files(vectors, "validation"):
+                raise ValueError(
+                    f"`keep: best` needs rows for validation, by which weights are compared, but {vectors} has none; "
+                    "set `validation_rows` where its texts are chosen, or `keep: last`."
+                )
             check_encoder(folder, config.matryoshka_dims)
             student = load_encoder(folder, "float32", accelerator.device)
             try:
                 report = distill(
                     student,
-                    fetch(recipe, step.identity, "vectors", config.vectors),
+                    vectors,
                     accelerator,
                     step.partial,
                     schedule=schedule_of(config),
@@ -50,12 +64,38 @@ def main() -> None:
                 print(stopped, flush=True)
                 raise SystemExit(143) from stopped
             if accelerator.is_main_process:
-                if config.keep == "best":
-                    load_best(student, step.partial)
-                save_model(student, step.partial, config.matryoshka_dims, folder)
+                save_models(student, step, config, folder, with_best=report.best_step is not None)
                 remove_checkpoints(step.partial)
                 finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
         accelerator.end_training()
+
+
+def save_models(
+    student: "SentenceTransformer", step: Step, config: DistillConfig, tokenizer: Path, *, with_best: bool
+) -> None:
+    """Save the weights to keep as the step's output, and the others as a whole model in a folder beside it.
+
+    That folder, such as `distill-best`, has no record: it is not published, and changes no digest of the output.
+
+    Args:
+        student: As it was at the last step.
+        step: The step, whose unfinished work holds the best weights.
+        config: Says which weights to keep.
+        tokenizer: See `save_model`.
+        with_best: Whether there are weights that did best.
+    """
+    for name in ("last", "best") if with_best else ("last",):
+        if name == "best":
+            load_best(student, step.partial)
+        if name == config.keep:
+            save_model(student, step.partial, config.matryoshka_dims, tokenizer)
+            continue
+        unfinished, beside = step.partial / f".{name}", step.output.with_name(f"{step.name}-{name}")
+        for path in (unfinished, beside):
+            shutil.rmtree(path, ignore_errors=True)
+        unfinished.mkdir()
+        save_model(student, unfinished, config.matryoshka_dims, tokenizer)
+        os.replace(unfinished, beside)
 
 
 def schedule_of(config: DistillConfig) -> Schedule:

@@ -251,14 +251,17 @@ def describe_distillation(chain: Sequence[Provenance]) -> str | None:
     """Say how close the student came to its teacher on rows kept from training; nothing where nobody measured."""
     record = lineage.find_step(chain, "distill")
     evaluations = record.observed.counts.get("evaluations") if record else None
-    if not evaluations or not evaluations[-1]["cosine"]:
+    if record is None or not evaluations or not evaluations[-1]["cosine"]:
         return None
-    cosines = evaluations[-1]["cosine"]
+    kept, when = evaluations[-1], "at the end of distillation"
+    if record.identity.recipe.get("keep") == "best":
+        kept = next(entry for entry in evaluations if entry["step"] == record.observed.counts["best_step"])
+        when = f"where distillation did best, after step {kept['step']:,},"
+    cosines = kept["cosine"]
     low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
     return (
-        "On rows that were kept from training, embeddings at the end of distillation had a mean cosine with the "
-        f"teacher's of {cosines[low]:.3f} ({escape(low)}) to {cosines[high]:.3f} ({escape(high)}), over {len(cosines)}"
-        " languages."
+        f"On rows that were kept from training, embeddings {when} had a mean cosine with the teacher's of "
+        f"{cosines[low]:.3f} ({escape(low)}) to {cosines[high]:.3f} ({escape(high)}), over {len(cosines)} languages."
     )
 
 

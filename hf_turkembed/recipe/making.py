@@ -134,6 +134,7 @@ class DistillConfig:
     checkpoint_steps: int = 1000
     sts: DatasetConfig | None = None
     # Which weights to keep: those of the last step, or those with the highest mean cosine on the split for validation.
+    # Where there is one, the others lie beside as a model without a record, in `distill-best` or `distill-last`.
     keep: Literal["last", "best"] = "last"
     # Weight of the cosine before the dense heads; needs vectors with `pre_dense`.
     pre_dense_weight: float = 0.0

@@ -195,6 +195,22 @@ def test_counts_that_were_not_recorded_are_absent(hub_run):
     assert "rows" not in line
 
 
+@pytest.mark.parametrize(
+    ("keep", "told"), [("last", "at the end of distillation"), ("best", "where distillation did best, after step 10,")]
+)
+def test_the_agreement_with_the_teacher_is_that_of_the_weights_that_were_kept(hub_run, keep, told):
+    path = hub_run / "distill" / "provenance.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["identity"]["recipe"]["keep"] = keep
+    cosines = {10: {"en": 0.97, "tr": 0.98}, 20: {"en": 0.91, "tr": 0.92}}
+    evaluations = [{"step": step, "cosine": cosine, "spearman": {}} for step, cosine in cosines.items()]
+    content["observed"]["counts"] |= {"evaluations": evaluations, "best_step": 10}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    published = "0.970 (en) to 0.980 (tr)" if keep == "best" else "0.910 (en) to 0.920 (tr)"
+    sentence = f"embeddings {told} had a mean cosine with the teacher's of {published}, over 2 languages."
+    assert sentence in render(hub_run / "distill")
+
+
 def test_rows_that_were_drawn_are_called_so(hub_run):
     path = hub_run / "clone" / "provenance.json"
     content = json.loads(path.read_text(encoding="utf-8"))
