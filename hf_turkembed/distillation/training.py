@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 # The loss that is reported is a mean over this many last steps.
 _LOSS_STEPS = 50
+# Where no bar is drawn, the log says how far a run is after so many seconds, and at checkpoints.
+_LOG_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def distill(
         sts: Graded pairs for the evaluations, or none.
         sts_dims: Widths at which these are compared.
         new_rows: Rows of the table that belong to new tokens; needed for `new_rows_ratio`.
-        price_per_hour: Of the machine, for the progress bar.
+        price_per_hour: Of the machine, for the cost that is shown.
 
     Raises:
         ValueError: If student and vectors differ in width, a row is empty, or loss or gradient become NaN or infinite;
@@ -185,12 +187,10 @@ def _go_through(
     price_per_hour: float | None,
 ) -> Progress:
     """Take all steps that are left, with a checkpoint and an evaluation every so often."""
-    main, first = run.accelerator.is_main_process, progress.step
-    began = time.monotonic()
-    before, tokens = progress.seconds, 0
-    bar = tqdm(total=len(batches), initial=first, desc="distill", unit="step", disable=None if main else True)
-    with bar, _stop_requests() as stop_requested:
-        for step in range(first, len(batches)):
+    began, before = time.monotonic(), progress.seconds
+    showing = _showing(run, len(batches), progress, price_per_hour)
+    with showing as show, _stop_requests() as stop_requested:
+        for step in range(progress.step, len(batches)):
             for group in run.optimizer.param_groups:
                 group["lr"] = run.schedule.learning_rate * rates[step]
             loss, norm, stop = take_step(run, batches[step], step, stop_requested())
@@ -200,14 +200,8 @@ def _go_through(
             seconds = time.monotonic() - began
             losses = [*progress.losses[1 - _LOSS_STEPS :], loss]
             progress = replace(progress, step=step + 1, seconds=before + seconds, losses=losses)
-            tokens += int(run.rows.lengths[batches[step]].sum())
-            shown = {"loss": f"{loss:.4f}", "tokens/s": f"{tokens / seconds:,.0f}"}
-            if price_per_hour is not None:
-                hours = progress.seconds / progress.step * len(batches) / 3600
-                shown["cost"] = f"{hours * price_per_hour:.2f}"
-            bar.set_postfix(shown, refresh=False)
-            bar.update()
             due = (step + 1) % run.schedule.checkpoint_steps == 0 or step + 1 == len(batches)
+            show(progress, int(run.rows.lengths[batches[step]].sum()), due)
             if due:
                 run.table.finish(step + 1)
                 progress = _evaluate(run, progress, folder, held_out)
@@ -317,6 +311,38 @@ def _report_bad_batch(run: Run, vectors: Path, folder: Path, step: int, batch: N
         "before, but the same run meets the same again. Lower the learning rate, or train in float32; as that is "
         f"another run, remove {folder} first, or use another output_dir."
     )
+
+
+@contextmanager
+def _showing(
+    run: Run, steps: int, start: Progress, price_per_hour: float | None
+) -> Iterator[Callable[[Progress, int, bool], None]]:
+    """Draw a bar where there is a terminal, and elsewhere write to the log; called with a step's tokens after each."""
+    main = run.accelerator.is_main_process
+    bar = tqdm(total=steps, initial=start.step, desc="distill", unit="step", disable=None if main else True)
+    tokens, told = 0, start.seconds
+
+    def show(progress: Progress, step_tokens: int, due: bool) -> None:
+        nonlocal tokens, told
+        tokens += step_tokens
+        shown = {
+            "loss": f"{progress.losses[-1]:.4f}",
+            "tokens/s": f"{tokens / (progress.seconds - start.seconds):,.0f}",
+        }
+        step_seconds = progress.seconds / progress.step
+        if price_per_hour is not None:
+            shown["cost"] = f"{step_seconds * steps / 3600 * price_per_hour:.2f}"
+        bar.set_postfix(shown, refresh=False)
+        bar.update()
+        if main and bar.disable and (due or progress.seconds - told >= _LOG_SECONDS):
+            told = progress.seconds
+            left = tqdm.format_interval(step_seconds * (steps - progress.step))
+            cost = f", cost {shown['cost']} in all" if "cost" in shown else ""
+            line = "distill: step %d of %d; loss %s, %s tokens/s, %s left%s"
+            logger.info(line, progress.step, steps, shown["loss"], shown["tokens/s"], left, cost)
+
+    with bar:
+        yield show
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -157,6 +158,19 @@ def test_told_to_stop_it_saves_first_and_goes_on_to_the_same_end(gemma, vectors,
     again = SentenceTransformer(str(gemma), device="cpu")
     run(again, vectors, tmp_path / "stopped")
     assert same_weights(weights(again), weights(undisturbed))
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1000.0, [3, 6, 9, 10]), (0.0, list(range(1, 11)))])
+def test_without_a_terminal_the_log_says_how_far_it_is(
+    student, vectors, tmp_path, monkeypatch, caplog, seconds, expected
+):
+    monkeypatch.setattr(training, "_LOG_SECONDS", seconds)
+    with caplog.at_level("INFO"):
+        run(student, vectors, tmp_path / "run", price_per_hour=3600.0)
+    pattern = r"distill: step (\d+) of 10; loss 0\.\d{4}, [\d,]+ tokens/s, (0\d:\d\d) left, cost ([\d.]+) in all"
+    found = [re.fullmatch(pattern, message) for message in caplog.messages if " of 10" in message]
+    assert [int(match[1]) for match in found] == expected
+    assert found[-1][2] == "00:00" and float(found[-1][3]) > 0
 
 
 def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, tmp_path):
