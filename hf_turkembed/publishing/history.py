@@ -200,7 +200,8 @@ def dataset_limits(chain: Sequence[Provenance]) -> list[str]:
 def format_fertility(chain: Sequence[Provenance]) -> str | None:
     """Lay out tokens per word before and after the change of vocabulary, or None if the chain changed none.
 
-    Where a student was made, a column has its cosine with the teacher before any training.
+    Where a student was made, a column has its cosine with the teacher before any training, and where it was distilled,
+    another has that on rows kept from training.
     """
     record = lineage.find_step(chain, "tokenizer")
     if record is None:
@@ -208,14 +209,17 @@ def format_fertility(chain: Sequence[Provenance]) -> str | None:
     changes = record.observed.counts.get("fertility", ())
     clone = lineage.find_step(chain, "clone")
     agreement = clone.observed.counts.get("agreement", {}) if clone else {}
-    header = ["language", "before", "after", "tokens", *(["cosine with the teacher, untrained"] if agreement else [])]
+    kept = _kept_evaluation(chain)
+    cosines = {"untrained": agreement, "distilled": {} if kept is None else kept["cosine"]}
+    shown = {name: found for name, found in cosines.items() if found}
+    header = ["language", "before", "after", "tokens", *(f"cosine with the teacher, {name}" for name in shown)]
     rows = [
         [
             escape(row["language"]),
             f"{row['before']['tokens_per_word']:.3f}",
             f"{row['after']['tokens_per_word']:.3f}",
             f"{100 * row['change']:+.1f} %",
-            *([f"{agreement[row['language']]:.3f}" if row["language"] in agreement else ""] if agreement else []),
+            *(f"{found[row['language']]:.3f}" if row["language"] in found else "" for found in shown.values()),
         ]
         for row in changes
     ]
@@ -249,20 +253,28 @@ def describe_rows(chain: Sequence[Provenance]) -> str | None:
 
 def describe_distillation(chain: Sequence[Provenance]) -> str | None:
     """Say how close the student came to its teacher on rows kept from training; nothing where nobody measured."""
-    record = lineage.find_step(chain, "distill")
-    evaluations = record.observed.counts.get("evaluations") if record else None
-    if record is None or not evaluations or not evaluations[-1]["cosine"]:
+    record, kept = lineage.find_step(chain, "distill"), _kept_evaluation(chain)
+    if record is None or kept is None:
         return None
-    kept, when = evaluations[-1], "at the end of distillation"
-    if record.identity.recipe.get("keep") == "best":
-        kept = next(entry for entry in evaluations if entry["step"] == record.observed.counts["best_step"])
-        when = f"where distillation did best, after step {kept['step']:,},"
+    best = record.identity.recipe.get("keep") == "best"
+    when = f"where distillation did best, after step {kept['step']:,}," if best else "at the end of distillation"
     cosines = kept["cosine"]
     low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
     return (
         f"On rows that were kept from training, embeddings {when} had a mean cosine with the teacher's of "
         f"{cosines[low]:.3f} ({escape(low)}) to {cosines[high]:.3f} ({escape(high)}), over {len(cosines)} languages."
     )
+
+
+def _kept_evaluation(chain: Sequence[Provenance]) -> Mapping[str, Any] | None:
+    """Return what was measured of the weights that distillation kept, or None where nobody measured."""
+    record = lineage.find_step(chain, "distill")
+    evaluations = record.observed.counts.get("evaluations") if record else None
+    if record is None or not evaluations or not evaluations[-1]["cosine"]:
+        return None
+    if record.identity.recipe.get("keep") != "best":
+        return dict(evaluations[-1])
+    return next(dict(entry) for entry in evaluations if entry["step"] == record.observed.counts["best_step"])
 
 
 def describe_check(record: Provenance) -> str | None:

@@ -208,7 +208,10 @@ def test_the_agreement_with_the_teacher_is_that_of_the_weights_that_were_kept(hu
     path.write_text(json.dumps(content), encoding="utf-8")
     published = "0.970 (en) to 0.980 (tr)" if keep == "best" else "0.910 (en) to 0.920 (tr)"
     sentence = f"embeddings {told} had a mean cosine with the teacher's of {published}, over 2 languages."
-    assert sentence in render(hub_run / "distill")
+    text = render(hub_run / "distill")
+    assert sentence in text and "| cosine with the teacher, distilled |" in text
+    turkish = next(line for line in text.splitlines() if line.startswith("| tr | ") and "%" in line)
+    assert turkish.endswith("| 0.980 |" if keep == "best" else "| 0.920 |")
 
 
 def test_rows_that_were_drawn_are_called_so(hub_run):
