@@ -46,8 +46,11 @@ def train_by_rows(table, module, batches, first=0):
 
 
 def assert_same(sparse, dense):
-    """Steps are up to 0.05 long; where a gradient is next to nothing, epsilon makes a difference of up to 0.0006."""
-    torch.testing.assert_close(sparse.weight, dense.weight, atol=2e-3, rtol=0)
+    """Nearly all numbers agree closely; where a gradient is next to nothing, epsilon makes a difference of 0.0006."""
+    difference = (sparse.weight - dense.weight).detach().abs()
+    assert (difference <= 2e-5 + 1e-4 * dense.weight.detach().abs()).float().mean() > 0.99
+    # Steps are up to 0.05 long.
+    assert difference.max() < 2e-3
 
 
 def draw(steps, size, seed):
