@@ -224,8 +224,8 @@ def check_outputs(folder: Path) -> None:
     for name, digest in provenance.observed.outputs.items():
         if not (folder / name).is_file() or digest_file(folder / name) != digest:
             raise ValueError(
-                f"{folder / name} is not as the step `{provenance.identity.step}` wrote it; remove {folder} and run "
-                "that step again."
+                f"{folder / name} is not as the step `{provenance.identity.step}` wrote it; remove {folder}, and run "
+                "that step again or download all of it."
             )
 
 

@@ -359,7 +359,7 @@ def _find_failed_write(error: BaseException, folder: Path) -> OSError | None:
     if isinstance(error, SafetensorError) and (found := _OS_ERROR.search(str(error))):
         number = int(found[1])
     # torch's writer of archives says no more than that its file ended early.
-    if isinstance(error, RuntimeError) and "inline_container" in str(error):
+    if isinstance(error, RuntimeError) and "inline_container" in str(error) and "unexpected pos" in str(error):
         number = errno.ENOSPC
     return OSError(number, os.strerror(number), str(folder)) if number in NO_ROOM else None
 

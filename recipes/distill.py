@@ -84,6 +84,8 @@ def save_models(
         tokenizer: See `save_model`.
         with_best: Whether there are weights that did best.
     """
+    for name in ("last", "best"):
+        shutil.rmtree(step.output.with_name(f"{step.name}-{name}"), ignore_errors=True)
     for name in ("last", "best") if with_best else ("last",):
         if name == "best":
             load_best(student, step.partial)
@@ -91,8 +93,7 @@ def save_models(
             save_model(student, step.partial, config.matryoshka_dims, tokenizer)
             continue
         unfinished, beside = step.partial / f".{name}", step.output.with_name(f"{step.name}-{name}")
-        for path in (unfinished, beside):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         save_model(student, unfinished, config.matryoshka_dims, tokenizer)
         os.replace(unfinished, beside)

@@ -40,9 +40,11 @@ def main() -> None:
         config: FinetuneConfig = section_of(recipe, "finetune")
         check_local_data(recipe, ("finetune",))
         check_settings(recipe, config)
-        check_hub_inputs(recipe, config, [*unfinished(recipe, config)][1:])
         # The trainer's arguments, which were made for the check, reset what a group knows of itself.
         accelerator = start_process_group()
+        if accelerator.is_main_process:
+            check_hub_inputs(recipe, config, [*unfinished(recipe, config)][1:])
+        accelerator.wait_for_everyone()
         for stage in config.stages:
             run_stage(recipe, config, stage, accelerator)
         accelerator.end_training()

@@ -106,6 +106,23 @@ def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe)
     assert (observed.runs, observed.counts) == (2, record.read_provenance(undisturbed).observed.counts)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("corpus.validation_rows=99", "none for training; lower"),
+        ("corpus.text.text_column=txt", "has no column 'txt'"),
+    ],
+)
+def test_after_an_error_the_mended_recipe_runs_in_the_same_folder(recipe, tmp_path, wrong, message):
+    rows = "\n".join(f'{{"text": "{number}"}}' for number in range(9))
+    (tmp_path / "org" / "texts").mkdir(parents=True)
+    (tmp_path / "org" / "texts" / "train.jsonl").write_text(rows, encoding="utf-8")
+    text = f"{{languages: [en], dataset: org/texts@{'1' * 40}, dataset_config: default}}"
+    settings = [recipe, f"output_dir={tmp_path / 'out'}", f"corpus.text={text}"]
+    assert message in run_script("corpus", *settings, wrong, folder=tmp_path)
+    assert run_script("corpus", *settings, folder=tmp_path) is None
+
+
 def test_parallel_texts_come_back_as_they_were_written_in_shards_of_another_size(tmp_path):
     rows = {"tr": [TextRow(f"{number}", None if number % 3 else f"number {number}") for number in range(10)]}
     write_texts(tmp_path, plan_shards(rows, 4, validation_rows=3), parallel=True)

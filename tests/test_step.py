@@ -174,6 +174,7 @@ def test_without_room_a_step_names_its_folder_whoever_writes(recipe, tmp_path, w
 def test_other_errors_of_libraries_stay_what_they_are(recipe):
     for error in (
         RuntimeError("x"),
+        RuntimeError("PytorchStreamReader in inline_container.cc"),
         SafetensorError("header too large"),
         OSError(errno.ENOENT, "none", "file"),
         OSError(errno.ECONNREFUSED, "x"),
@@ -278,7 +279,7 @@ def test_an_input_that_is_not_as_its_step_wrote_it_is_named(recipe, tmp_path, da
     made = run(recipe()).output
     damage(made / "result.txt")
     with pytest.raises(
-        ValueError, match=r"result.txt is not as the step `clone` wrote it; remove .*clone and run that"
+        ValueError, match=r"result.txt is not as the step `clone` wrote it; remove .*clone, and run that"
     ):
         identify(recipe("clone.teacher=" + str(made)), "clone")
 

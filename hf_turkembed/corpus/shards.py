@@ -130,8 +130,11 @@ def write_sources(
 
     Returns:
         How many texts were left out, by language and reason; languages without any are not named.
+
+    Raises:
+        FileNotFoundError: If no row is left for training.
+        ValueError: As for `read_rows`.
     """
-    (folder / _WRITTEN).mkdir(exist_ok=True)
     all_left_out = {}
     for source in tqdm(sources, desc="corpus", unit="language", disable=None):
         written = folder / _WRITTEN / f"{source.language}.json"
@@ -142,8 +145,16 @@ def write_sources(
             rows = {source.language: sample_rows(source, seed=seed, held_out_rows=held_out, left_out=left_out)}
             shards = plan_shards(rows, shard_rows, validation_rows=validation_rows, test_rows=test_rows)
             write_texts(folder, shards, parallel=parallel)
+            written.parent.mkdir(exist_ok=True)
             write_json(written, left_out)
         all_left_out[source.language] = read_json(written)
+    try:
+        count_splits(folder)
+    except FileNotFoundError:
+        # Another recipe is needed, which could not go on from this.
+        for name in (_WRITTEN, "data"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise
     return {language: found for language, found in all_left_out.items() if found}
 
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # Rows of a streamed dataset among which the order is random.
 _SHUFFLE_BUFFER = 10_000
+# From so many files on, those that are drawn first are typical enough.
+_MANY_FILES = 64
 # Texts whose digests are held at once, some 100 MB of them.
 _MOST_DIGESTS = 1_000_000
 _NO_LETTERS = re.compile(r"[\W_]+")
@@ -296,9 +298,12 @@ def _objects(lines: Iterable[str], left_out: Counter[str]) -> Iterator[dict[str,
 def _stream_cells(dataset: HubDataset, columns: list[str], source: TextSource, seed: int) -> Iterator[list[Any]]:
     """Yield what stands in the columns of a dataset, in a shuffled order."""
     try:
-        # Shuffling draws files at random, but mixes neighbours alone within each; groups of rows stand in for files.
-        shuffled = open_stream(dataset).reshard().shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER)
-        rows = iter(shuffled.skip(source.skip_rows))
+        stream = open_stream(dataset)
+        if stream.num_shards < _MANY_FILES:
+            # Shuffling draws files at random, but mixes neighbours alone within each; groups of rows stand in for few
+            # files. Each is opened anew, and all files beforehand.
+            stream = stream.reshard()
+        rows = iter(stream.shuffle(seed=seed, buffer_size=_SHUFFLE_BUFFER).skip(source.skip_rows))
         first = next(rows)
     except StopIteration:
         # An empty file has neither rows nor columns.

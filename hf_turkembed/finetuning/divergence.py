@@ -23,8 +23,8 @@ class StopAtDivergence(TrainerCallback):
         for key in ("loss", "train_loss"):
             if key in logs and not math.isfinite(float(logs[key])):
                 raise ValueError(
-                    f"the loss is {logs[key]} at step {state.global_step} of {state.max_steps}, or was in one of the "
-                    f"{args.logging_steps:g} steps before: training diverged. Lower `learning_rate`, give "
+                    f"the loss is {logs[key]} at step {state.global_step} of {state.max_steps}, or was in a step "
+                    "since the entry of the log before: training diverged. Lower `learning_rate`, give "
                     "`max_grad_norm` or a longer warm-up, and remove the stage's folder."
                 )
 

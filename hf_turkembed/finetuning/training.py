@@ -142,13 +142,14 @@ def remove_checkpoints(folder: Path) -> None:
 
 @contextmanager
 def discard_unfinished(folder: Path) -> Iterator[None]:
-    """Remove what a stage wrote if it ends with an error before its first checkpoint.
+    """Remove what a stage wrote if it ends with a ValueError before its first checkpoint.
 
-    Most such errors ask for another recipe, which is another run and could not go on from what is there.
+    Such an error asks for another recipe, which is another run and could not go on from what is there; after any
+    other, the next run goes on with the negatives that were mined.
     """
     try:
         yield
-    except Exception:
+    except ValueError:
         # Where no batch could be made, the trainer may have written one of step 0.
         if not any(_whole_checkpoints(folder / CHECKPOINTS)):
             remove_checkpoints(folder)

@@ -99,6 +99,7 @@ def check_loadable(folder: Path) -> None:
     """Check that sentence-transformers can load a model and embed texts with it, without reading its weights.
 
     Of a `model_type` that has no class here, weights are only looked for; of a model without trained widths, heads.
+    Of a model without a network in its own folder, such as static embeddings, sentence-transformers is the judge.
 
     Args:
         folder: A model in the sentence-transformers layout.
@@ -109,6 +110,13 @@ def check_loadable(folder: Path) -> None:
             not embed as it is configured, there is no pooling, a head is not as its files say, or `check_tokenizer`
             refuses the folder.
     """
+    if not (folder / "modules.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no modules.json; expected a sentence-transformers model.")
+    modules = _list_modules(folder)
+    has_network = modules and modules[0]["path"] == "" and modules[0]["type"].rpartition(".")[2] == "Transformer"
+    if not has_network or not (folder / "tokenizer.json").is_file():
+        _check_pickles([folder / module["path"] for module in modules])
+        return
     _check_files(folder)
     config = _read_config(folder)
     # The class reads modules where there are trained widths; elsewhere sentence-transformers does, which knows more.

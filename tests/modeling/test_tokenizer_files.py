@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from samples import MATRYOSHKA_DIMS, MODEL_TYPES, TEXTS
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from hf_turkembed.modeling.repository import check_encoder, check_loadable
@@ -93,3 +96,10 @@ def test_settings_that_are_none_are_named(copied, content):
     (copied / "tokenizer_config.json").write_text(content)
     with pytest.raises(ValueError, match=rf"{copied}/tokenizer_config\.json does not fit its tokenizer\.json \("):
         check_encoder(copied, MATRYOSHKA_DIMS)
+
+
+def test_a_model_without_a_network_in_its_folder_is_left_to_its_loader(gemma, tmp_path):
+    words = StaticEmbedding(Tokenizer.from_file(str(Path(gemma) / "tokenizer.json")), embedding_dim=8)
+    SentenceTransformer(modules=[words], device="cpu").save_pretrained(str(tmp_path / "static"))
+    assert not (tmp_path / "static" / "config.json").is_file()
+    check_loadable(tmp_path / "static")
