@@ -17,7 +17,7 @@ from hf_turkembed.distillation import (
     remove_checksums,
 )
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.record import Identity
+from hf_turkembed.record import Identity, check_outputs
 from hf_turkembed.step import finish_step, open_step
 from inputs import fetch, load_encoder, text_sources
 from startup import clear_errors, read_recipe, start_process_group
@@ -32,7 +32,10 @@ def main() -> None:
     with clear_errors():
         accelerator = start_process_group()
         with open_step(recipe, "embed", resumable=True, group=accelerator) as step:
-            if step.done or recipe.embed is None:
+            if recipe.embed is None:
+                return
+            if step.done:
+                check_outputs(step.output)
                 return
             config = recipe.embed
             folder = fetch(recipe, step.identity, "teacher", config.teacher)

@@ -74,6 +74,24 @@ def test_vectors_of_the_written_texts_are_those_of_the_text_itself(recipe):
     assert next(counts) == next(counts)
 
 
+def test_a_finished_store_that_was_damaged_is_found_by_the_step_that_reads_it_and_by_its_own(recipe):
+    root = recipe.parent
+    assert (
+        run_script("embed", recipe, f"output_dir={root / 'flipped'}", "embed.texts={output_dir}/../run/corpus") is None
+    )
+    shard = root / "flipped" / "embed" / list_shards(root / "flipped" / "embed")[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    found = f"{shard} is not as the step `embed` wrote it; remove"
+    again = run_script("embed", recipe, f"output_dir={root / 'flipped'}", "embed.texts={output_dir}/../run/corpus")
+    assert found in again
+    settings = "{student: '{data_root}/teacher', vectors: '{output_dir}/embed', matryoshka_dims: [32], epochs: 1, "
+    settings += "max_length: 64, batch_size: 8, batch_tokens: 256, learning_rate: 1.0e-4, warmup_ratio: 0.1, "
+    settings += "weight_decay: 0.0, max_grad_norm: 1.0}"
+    assert found in run_script("distill", recipe, f"output_dir={root / 'flipped'}", f"distill={settings}")
+
+
 def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe):
     root = recipe.parent
     undisturbed, output = root / "run" / "corpus", root / "killed" / "corpus"
