@@ -63,6 +63,8 @@ def write_inputs(folder, encoder):
         "embed": {
             "teacher": "{data_root}/encoder",
             "corpus": {"languages": ["tr", "en"], "folders": ["{data_root}/corpus"]},
+            # Else the student, which is the same model, would have nothing to learn but rounding.
+            "prompt": "STS",
             "max_length": 64,
             "batch_tokens": 256,
             "shard_rows": 8,
