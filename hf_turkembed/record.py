@@ -214,19 +214,24 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
     write_json(folder / PROVENANCE_FILE, {"schema_version": SCHEMA_VERSION, **as_plain(provenance)})
 
 
+def find_damaged(folder: Path) -> list[Path]:
+    """List the files of a finished step that are missing, or others than those whose digests its record holds."""
+    outputs = read_provenance(folder).observed.outputs.items()
+    found = ((folder / name, digest) for name, digest in outputs)
+    return [path for path, digest in found if not path.is_file() or digest_file(path) != digest]
+
+
 def check_outputs(folder: Path) -> None:
     """Check that the files of a finished step are those whose digests its record holds.
 
     Raises:
         ValueError: If one is missing or another one.
     """
-    provenance = read_provenance(folder)
-    for name, digest in provenance.observed.outputs.items():
-        if not (folder / name).is_file() or digest_file(folder / name) != digest:
-            raise ValueError(
-                f"{folder / name} is not as the step `{provenance.identity.step}` wrote it; remove {folder}, and run "
-                "that step again or download all of it."
-            )
+    if damaged := find_damaged(folder):
+        step = read_provenance(folder).identity.step
+        # The one step that makes its files anew one by one.
+        remedy = "run that step again," if step == "embed" else f"remove {folder}, and run that step again"
+        raise ValueError(f"{damaged[0]} is not as the step `{step}` wrote it; {remedy} or download all of it.")
 
 
 def read_identity(content: Mapping[str, Any]) -> Identity:

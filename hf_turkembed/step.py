@@ -96,7 +96,13 @@ def is_done(output: Path, identity: Identity) -> bool:
 
 @contextmanager
 def open_step(
-    recipe: Recipe, step: str, *, stage: str | None = None, resumable: bool = False, group: Any = None
+    recipe: Recipe,
+    step: str,
+    *,
+    stage: str | None = None,
+    resumable: bool = False,
+    mendable: bool = False,
+    group: Any = None,
 ) -> Iterator[Step]:
     """Find out whether a step is done; if not, prepare the folder of its unfinished work, and clear it if it fails.
 
@@ -106,6 +112,8 @@ def open_step(
         stage: Name of a stage of `finetune`.
         resumable: Whether the step goes on from what an interrupted run left, which then also outlives an error;
             otherwise nothing half-written stays.
+        mendable: Whether a finished folder whose files are no longer as its record says becomes unfinished work again,
+            with the record in it, for a resumable step that makes those files anew.
         group: An `accelerate.Accelerator` where several processes run the step; only the main one changes folders.
 
     Yields:
@@ -120,6 +128,8 @@ def open_step(
     main_process = group is None or group.is_main_process
     with nullcontext() if group is None else group.main_process_first():
         opened = _begin(recipe, step, stage, resumable)
+        if opened.done and mendable:
+            opened = _reopen_if_damaged(opened)
         lock = None if opened.done or not main_process else _lock(opened)
         if lock is not None:
             opened, lock = _prepare(opened, lock)
@@ -225,6 +235,18 @@ def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Ste
         begun.progress.unlink(missing_ok=True)
         logger.info("%s: already done, %s holds the same run; skipped.", name, output)
     return begun
+
+
+def _reopen_if_damaged(step: Step) -> Step:
+    """Turn a finished folder back into unfinished work where files in it changed or are missing."""
+    damaged = record.find_damaged(step.output)
+    if not damaged:
+        return step
+    logger.warning("%s: %s is not as it was written; such files alone are made again", step.name, damaged[0])
+    runs = record.read_provenance(step.output).observed.runs
+    write_json(step.progress, {"identity": as_plain(step.identity), "runs": runs})
+    os.replace(step.output, step.partial)
+    return replace(step, done=False)
 
 
 def _local_licenses(recipe: Recipe, identity: Identity, stage: str | None) -> dict[str, str]:

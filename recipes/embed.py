@@ -3,7 +3,8 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml recipes/embed.py RECIPE [section.key=value ...]
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from hf_turkembed import recipe as recipes
 from hf_turkembed.corpus import Shard, is_parallel, list_shards, plan_shards, read_shards, sample_rows
@@ -17,7 +18,7 @@ from hf_turkembed.distillation import (
     remove_checksums,
 )
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.record import Identity, check_outputs
+from hf_turkembed.record import PROVENANCE_FILE, Identity, read_provenance
 from hf_turkembed.step import finish_step, open_step
 from inputs import fetch, load_encoder, text_sources
 from startup import clear_errors, read_recipe, start_process_group
@@ -31,11 +32,8 @@ def main() -> None:
     recipe = read_recipe(__doc__ or "", "embed")
     with clear_errors():
         accelerator = start_process_group()
-        with open_step(recipe, "embed", resumable=True, group=accelerator) as step:
-            if recipe.embed is None:
-                return
-            if step.done:
-                check_outputs(step.output)
+        with open_step(recipe, "embed", resumable=True, mendable=True, group=accelerator) as step:
+            if step.done or recipe.embed is None:
                 return
             config = recipe.embed
             folder = fetch(recipe, step.identity, "teacher", config.teacher)
@@ -56,6 +54,7 @@ def main() -> None:
                 shards,
                 step.partial,
                 parallel=parallel,
+                recorded=read_outputs(step.partial),
                 rank=accelerator.process_index,
                 num_processes=accelerator.num_processes,
             )
@@ -68,6 +67,11 @@ def main() -> None:
                 outputs = list_shards(step.partial)
                 finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=outputs)
         accelerator.end_training()
+
+
+def read_outputs(folder: Path) -> Mapping[str, str] | None:
+    """Read the digests of the files of a store that was finished once and is to be mended."""
+    return read_provenance(folder).observed.outputs if (folder / PROVENANCE_FILE).is_file() else None
 
 
 def read_corpus(recipe: Recipe, identity: Identity) -> tuple[Iterator[Shard], bool]:

@@ -5,7 +5,13 @@ from typing import Any, Literal
 
 from hf_turkembed import corpus
 from hf_turkembed import recipe as recipes
-from hf_turkembed.modeling.repository import check_encoder, check_loadable, check_widths, check_window
+from hf_turkembed.modeling.repository import (
+    check_encoder,
+    check_linear_layers,
+    check_loadable,
+    check_widths,
+    check_window,
+)
 from hf_turkembed.recipe import (
     DatasetConfig,
     FinetuneConfig,
@@ -56,9 +62,10 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
     """Check the base model and the rows of every stage.
 
     Raises:
-        ValueError: If a model cannot be trained or its table of positions is too short, the widths of a stage do not
-            begin with the model's, or with those of another stage of the same model; a row is not as expected, or
-            there are not enough for a batch. The message names the stage.
+        ValueError: If a model cannot be trained or its table of positions is too short, it has no layer of which an
+            adapter is asked for, the widths of a stage do not begin with the model's, or with those of another stage
+            of the same model; a row is not as expected, or there are not enough for a batch. The message names the
+            stage.
         FileNotFoundError: If the model lacks a file.
     """
     first: dict[str, str] = {}
@@ -75,6 +82,8 @@ def check_training_data(recipe: Recipe, config: FinetuneConfig, identity: Identi
                     f"`matryoshka_dims` begins with {found}, but that of `{other}` with {width}; both are of {base}, "
                     "whose width comes first."
                 )
+            if stage.lora is not None and is_there(recipe, base):
+                check_linear_layers(recipes.local_path(recipe, base), stage.lora.target_modules)
             check_tasks(recipe, stage, identity)
         except (ValueError, FileNotFoundError) as error:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
@@ -151,17 +160,19 @@ def check_hub_inputs(recipe: Recipe, config: FinetuneConfig, stages: Sequence[st
 
     Raises:
         ConnectionError: If a base cannot be downloaded.
-        ValueError: If a base cannot be trained at the widths, a dataset cannot be read, or a row or the number of rows
-            is not as expected; the message names the stage.
+        ValueError: If a base cannot be trained at the widths or has no layer of which an adapter is asked for, a
+            dataset cannot be read, or a row or the number of rows is not as expected; the message names the stage.
     """
     for name in stages:
         try:
-            base = only_stage(config, name).base_model
+            stage, base = config.stages[name], find_base(recipe, config, name)
             if not recipes.is_local(base):
                 folder = fetch(recipe, _identify_on_hub(recipe, "base_model", "model", base), "base_model", base)
-                check_encoder(folder, config.stages[name].matryoshka_dims)
-            for task in config.stages[name].tasks.values():
-                check_hub_task(recipe, task, config.stages[name].batch_size)
+                check_encoder(folder, stage.matryoshka_dims)
+                if stage.lora is not None:
+                    check_linear_layers(folder, stage.lora.target_modules)
+            for task in stage.tasks.values():
+                check_hub_task(recipe, task, stage.batch_size)
         except ValueError as error:
             raise ValueError(f"stage `{name}`: {error}") from error
 

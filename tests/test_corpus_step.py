@@ -74,22 +74,28 @@ def test_vectors_of_the_written_texts_are_those_of_the_text_itself(recipe):
     assert next(counts) == next(counts)
 
 
-def test_a_finished_store_that_was_damaged_is_found_by_the_step_that_reads_it_and_by_its_own(recipe):
+def test_a_finished_store_that_was_damaged_is_refused_by_the_step_that_reads_it_and_mended_by_its_own(recipe):
     root = recipe.parent
-    assert (
-        run_script("embed", recipe, f"output_dir={root / 'flipped'}", "embed.texts={output_dir}/../run/corpus") is None
-    )
-    shard = root / "flipped" / "embed" / list_shards(root / "flipped" / "embed")[0]
-    content = bytearray(shard.read_bytes())
+    store = root / "flipped" / "embed"
+    embed = ("embed", recipe, f"output_dir={store.parent}", "embed.texts={output_dir}/../run/corpus")
+    assert run_script(*embed) is None
+    undisturbed = {name: (store / name).read_bytes() for name in list_shards(store)}
+    flipped, missing, *whole = undisturbed
+    content = bytearray(undisturbed[flipped])
     content[len(content) // 2] ^= 1
-    shard.write_bytes(content)
-    found = f"{shard} is not as the step `embed` wrote it; remove"
-    again = run_script("embed", recipe, f"output_dir={root / 'flipped'}", "embed.texts={output_dir}/../run/corpus")
-    assert found in again
+    (store / flipped).write_bytes(content)
+    (store / missing).unlink()
     settings = "{student: '{data_root}/teacher', vectors: '{output_dir}/embed', matryoshka_dims: [32], epochs: 1, "
     settings += "max_length: 64, batch_size: 8, batch_tokens: 256, learning_rate: 1.0e-4, warmup_ratio: 0.1, "
     settings += "weight_decay: 0.0, max_grad_norm: 1.0}"
-    assert found in run_script("distill", recipe, f"output_dir={root / 'flipped'}", f"distill={settings}")
+    found = f"{store / flipped} is not as the step `embed` wrote it; run that step again"
+    assert found in run_script("distill", recipe, f"output_dir={store.parent}", f"distill={settings}")
+    times = {name: (store / name).stat().st_mtime_ns for name in whole}
+    assert whole and run_script(*embed) is None
+    assert {name: (store / name).read_bytes() for name in list_shards(store)} == undisturbed
+    assert {name: (store / name).stat().st_mtime_ns for name in whole} == times
+    assert record.read_provenance(store).observed.runs == 2
+    assert not (store / "checksums").exists()
 
 
 def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe):

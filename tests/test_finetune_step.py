@@ -80,6 +80,7 @@ def two_stages(gemma, tmp_path):
         ("training.optim=none", "`training` is refused by the trainer: none is not a valid OptimizerNames"),
         ("training.eval_strategy=steps", "`training.eval_strategy` asks for evaluation"),
         ("matryoshka_dims=[16, 8]", "`matryoshka_dims` begins with 16, but "),
+        ("lora={rank: 4, alpha: 8, target_modules: [q_proj, qproj]}", "has no linear layer 'qproj'; its layers are"),
         ("tasks.sts.train.source=org/gone", "org/gone (default, train) cannot be read"),
         ("tasks.sts.train.columns=[a, sentence2, score]", "org/sts (default, train), row 1: no column 'a'"),
         (

@@ -1,7 +1,7 @@
 """Fills the store of teacher vectors, shard by shard, on any number of processes."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from hf_turkembed.distillation.batched_encoder import BatchedEncoder
 from hf_turkembed.distillation.vectors import (
     is_whole_shard,
     make_table,
+    restore_checksum,
     shard_files,
     vectors_of,
     write_shard,
@@ -31,6 +32,7 @@ def embed_corpus(
     folder: Path,
     *,
     parallel: bool = False,
+    recorded: Mapping[str, str] | None = None,
     rank: int = 0,
     num_processes: int = 1,
 ) -> None:
@@ -44,6 +46,7 @@ def embed_corpus(
         shards: The rows, cut into shards, which are streamed once.
         folder: Where the shards go.
         parallel: Whether rows may have a text that the teacher embeds in place of theirs, which is stored beside it.
+        recorded: Of a store that was finished once, the SHA-256 of its files; shards that still have it are whole.
         rank: Number of this process, from 0.
         num_processes: Size of the process group.
 
@@ -51,7 +54,11 @@ def embed_corpus(
         ValueError: If the teacher gives a vector that is zero or not finite.
     """
     for number, shard in tqdm(enumerate(shards), desc="embed", unit="shard", disable=None if rank == 0 else True):
-        if number % num_processes != rank or is_whole_shard(folder, shard):
+        if number % num_processes != rank:
+            continue
+        if recorded and (digest := recorded.get(shard.path(Path()).as_posix())) is not None:
+            restore_checksum(folder, shard, digest)
+        if is_whole_shard(folder, shard):
             continue
         if shard.path(folder).exists():
             logger.warning("embed: %s is not as it was written; it is made again", shard.path(folder))

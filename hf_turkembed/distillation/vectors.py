@@ -94,6 +94,19 @@ def is_whole_shard(folder: Path, shard: Shard) -> bool:
         return False
 
 
+def restore_checksum(folder: Path, shard: Shard, digest: str) -> None:
+    """Write the checksum of a shard of a store that was finished once, if it still is what its record says.
+
+    Args:
+        folder: The store, unfinished again.
+        shard: The shard.
+        digest: SHA-256 of its file in the record.
+    """
+    path = shard.path(folder)
+    if path.is_file() and digest_file(path) == digest:
+        _write(folder, _checksum_path(folder, shard), _checksum(shard, path.read_bytes()))
+
+
 def remove_checksums(folder: Path) -> None:
     """Remove what only an unfinished store needs; the step's record then holds a digest of each shard."""
     shutil.rmtree(folder / _CHECKSUMS, ignore_errors=True)

@@ -139,6 +139,23 @@ def check_window(folder: Path, max_length: int) -> None:
     check_positions(_build_network(folder), max_length)
 
 
+def check_linear_layers(folder: Path, names: Sequence[str]) -> None:
+    """Check that a network has linear layers of some names, without reading weights.
+
+    Args:
+        folder: A model that `check_encoder` has passed.
+        names: Last parts of the layers' names, as peft takes them.
+
+    Raises:
+        ValueError: If it has none of one of the names.
+    """
+    layers = [name for name, module in _build_network(folder).named_modules() if isinstance(module, torch.nn.Linear)]
+    for wanted in names:
+        if not any(f".{layer}".endswith(f".{wanted}") for layer in layers):
+            found = sorted({layer.rpartition(".")[2] for layer in layers})
+            raise ValueError(f"{folder} has no linear layer {wanted!r}; its layers are {', '.join(found)}.")
+
+
 def check_config(config: PreTrainedConfig, folder: Path) -> None:
     """Check that a network is configured to embed, as the class for its `model_type` would when it loads it.
 
