@@ -48,7 +48,10 @@ VARIANTS = (
     Variant(name="rows of new tokens scaled", clone=("clone.initialization=scaled_mean",)),
     Variant(name="rows of new tokens random", clone=("clone.initialization=random",)),
     Variant(name="full width only", distill=("distill.matryoshka_dims=[128]",)),
-    Variant(name="65,536 tokens", tokenizer=("tokenizer.vocab_size=65536", "tokenizer.new_tokens=12288")),
+    Variant(name="65,536 tokens", tokenizer=("tokenizer.vocab_size=65536",)),
+    Variant(
+        name="65,536 tokens, half as many new", tokenizer=("tokenizer.vocab_size=65536", "tokenizer.new_tokens=12288")
+    ),
     Variant(name="new rows first", distill=("distill.new_rows_ratio=0.3", "distill.id_map={output_dir}/tokenizer")),
     Variant(name="three epochs", distill=("distill.epochs=3",)),
     Variant(name="rates tripled", distill=("distill.learning_rate=3.0e-4", "distill.embedding_learning_rate=3.0e-3")),
