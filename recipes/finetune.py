@@ -158,7 +158,7 @@ def read_tasks(
             rows,
             config.stages[stage].batch_size,
             str(labelled_source(recipe, step.identity, f"{role}.train", task.train)),
-            column=task.train.columns[-1],
+            columns=task.train.columns,
             highest_score=task.train.highest_score,
         )
         tasks[name] = Task(rows=rows, loss=task.loss, mini_batch_size=task.mini_batch_size)

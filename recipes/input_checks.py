@@ -118,7 +118,7 @@ def check_tasks(recipe: Recipe, stage: StageConfig, identity: Identity) -> None:
                 read_rows_to_train(recipe, task, identity),
                 stage.batch_size,
                 str(recipes.local_path(recipe, task.train.source)),
-                column=task.train.columns[-1],
+                columns=task.train.columns,
                 highest_score=task.train.highest_score,
             )
 
@@ -190,7 +190,7 @@ def check_hub_task(recipe: Recipe, task: TaskConfig, batch_size: int) -> None:
             table,
             batch_size,
             task.train.source,
-            column=task.train.columns[-1],
+            columns=task.train.columns,
             highest_score=task.train.highest_score,
         )
     for suite in task.held_out.values():

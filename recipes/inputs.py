@@ -157,13 +157,18 @@ def read_classified(
 
     Raises:
         ValueError: If a row is not as expected, there are more or fewer than the recipe knows of, or all rows for
-            training are of one class.
+            training or all held-out ones are of one class, or these are of none that is trained.
     """
     train, held_out = (
         read_labelled(recipe, identity, role, data, "classes")
         for role, data in (("train", config.train), ("held_out", config.held_out))
     )
-    corpus.check_classes(train, config.train.columns[1], config.train.source)
+    for role, data, table, known in (
+        ("train", config.train, train, None),
+        ("held_out", config.held_out, held_out, {*train["label"]}),
+    ):
+        name = str(labelled_source(recipe, identity, role, data))
+        corpus.check_classes(table, data.columns[1], name, known=known)
     return train, held_out
 
 

@@ -221,6 +221,7 @@ def test_what_a_csv_writer_wrote_is_read_again(tmp_path_factory, rows):
         ('a,b\n1,2\n"1,2\n3,4\n', r"x\.csv, row 2: unexpected end of data; a quotation mark inside"),
         ('a,b\n1,"2"3\n', r"x\.csv, row 1: .* a quotation mark inside"),
         ("a,b\n1,2\n ,2\n", r"x\.csv, row 2: column 'a' is ' ', expected text"),
+        ('a,b\n\n"1\n",2\n\n,4\n', r"x\.csv, row 4: column 'a' is '', expected text"),
         ("a,b\n", r"x\.csv holds no rows; expected columns a, b and at least one row"),
         ("", r"x\.csv holds no rows"),
     ],
@@ -235,6 +236,7 @@ def test_a_csv_that_is_not_as_it_seems_is_refused_by_name_and_place(file, conten
     [
         ("a\tb\ta\n1\t2\t3\n", r"x\.tsv has two columns 'a'; rename one"),
         ("a\tb\n1\t2\n1\t2\t3\n", r"x\.tsv, row 2 has more fields than the header, which has 2; a text cannot hold"),
+        ("a\tb\n\n1\t2\t3\n", r"x\.tsv, row 2 has more fields than the header"),
         ("a\tb\n1\n", r"x\.tsv, row 1 has fewer fields than the header"),
         ("a,b\n1,2\n", r"x\.tsv has ',' between its columns \('a,b'\), expected '\\t'; save it with tabs"),
     ],
@@ -251,6 +253,11 @@ def test_classes_are_texts_with_labels_of_any_kind(file):
     corpus.check_classes(table, "label", "x.jsonl")
     with pytest.raises(ValueError, match=r"x\.csv: column 'tür' is 'a' in all 2 rows; expected two classes or more"):
         corpus.check_classes({"text": ["b", "c"], "label": ["a", "a"]}, "tür", "x.csv")
+    corpus.check_classes(table, "label", "x.jsonl", known={"7", "8"})
+    with pytest.raises(
+        ValueError, match=r"x\.jsonl: column 'tür' holds none of the labels that are trained, such as '8'"
+    ):
+        corpus.check_classes(table, "tür", "x.jsonl", known={"8", "9"})
 
 
 @pytest.mark.parametrize(("label", "shown"), [(0.5, r"0\.5"), (None, "holds nothing"), ("", "''"), ([], r"\[\]")])

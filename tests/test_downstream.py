@@ -226,6 +226,43 @@ def test_intents_of_flight_questions_are_told_apart_better_than_by_the_commonest
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("kind", "folder", "train", "held_out", "columns", "metric"),
+    [
+        ("similarity", "stsb-tr", "stsb_tr_train.tsv", "stsb_tr_dev.tsv", "sentence1, sentence2, score", "spearman"),
+        ("retrieval", "paraphrase-tr", "tqp_train.csv", "tqp_dev.csv", "input, target", "ndcg_at_10"),
+    ],
+)
+def test_a_recipe_on_real_text_leaves_the_model_no_worse_and_scores_it_before_and_after(
+    shared_data, tmp_path, kind, folder, train, held_out, columns, metric
+):
+    task = {"similarity": "pairs", "retrieval": "search"}[kind]
+    stage, data = "finetune.stages.own", f"finetune.stages.own.tasks.{task}"
+    teacher = shared_data / "teacher"
+    changes = [f"data_root={shared_data / 'data' / folder}", f"output_dir={tmp_path}", "score.resamples=1000"]
+    changes += [f"finetune.base_model={teacher}", f"score.models.before={teacher}", "score.truncate_dims=[128]"]
+    changes += [f"{stage}.matryoshka_dims=[128, 64, 32]", f"{stage}.training.num_train_epochs=1"]
+    for place, file, rows in (
+        (f"{data}.train", train, 192),
+        (f"{data}.held_out.own.data", held_out, 200),
+        ("score.suites.own.data", held_out, 200),
+    ):
+        changes += [f"{place}.source={{data_root}}/{file}", f"{place}.columns=[{columns}]", f"{place}.rows={rows}"]
+    arguments = [FOLDER / f"{kind}.yaml", *changes]
+    assert run_script("finetune", *arguments) is None and run_script("score", *arguments) is None
+    counts = record.read_provenance(tmp_path / "finetune-own").observed.counts
+    assert counts["rows"] > 96 and counts["epochs"] == 1.0
+    scores = read_scores(tmp_path / "score" / "scores.json").scores
+    before, after = (
+        next(score for score in scores if score.model == name and score.metric.startswith(metric))
+        for name in ("before", "after")
+    )
+    # An hour of training would do more than these few steps; what they must not do is harm.
+    assert before.rows == after.rows > 0 and before.value != after.value
+    assert after.interval is not None and after.interval[1] > before.value > 0.3
+
+
+@pytest.mark.real
 def test_negatives_of_real_paraphrases_are_near_and_no_paraphrases_that_are_known(shared_data, tmp_path):
     file = shared_data / "data/paraphrase-tr/tqp_dev.csv"
     pairs = read_bitext(file, columns=("input", "target"), rows=400)

@@ -107,7 +107,10 @@ def test_stages_of_one_base_begin_with_the_same_width_though_it_is_not_at_hand(r
     ("changes", "message"),
     [
         ({}, None),
-        ({"second": ["c", "c", "d"]}, r"/pairs\.jsonl gave 2 different texts as \w+, and no batch of 3 rows"),
+        (
+            {"second": ["c", "c", "d"]},
+            r"/pairs\.jsonl gave 2 different texts in column 'right', and no batch of 3 rows",
+        ),
         ({"shared_texts": "remove"}, r"/pairs\.jsonl gave 2 rows, fewer than a batch of 3"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,7 +41,7 @@ def read_triplets(
         ValueError: If a column is missing or a text is empty; the message names the row.
     """
     table: dict[str, list[str]] = {name: [] for name in TRIPLET_COLUMNS}
-    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+    for number, row in islice(_rows(source, columns), rows):
         for name, column in zip(TRIPLET_COLUMNS, columns, strict=True):
             table[name].append(_text(row[column], source, number, column))
     return table
@@ -68,7 +69,7 @@ def read_pairs(
         ValueError: If a column is missing, a text is empty, or a score is not a number from 0 to `highest_score`.
     """
     table: dict[str, list[Any]] = {name: [] for name in PAIR_COLUMNS}
-    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+    for number, row in islice(_rows(source, columns), rows):
         for name, column in zip(PAIR_COLUMNS[:2], columns[:2], strict=True):
             table[name].append(_text(row[column], source, number, column))
         table["score"].append(_score(row[columns[2]], source, number, columns[2], highest_score) / highest_score)
@@ -98,9 +99,7 @@ def read_labelled_pairs(
     """
     table: dict[str, list[Any]] = {name: [] for name in ("sentence1", "sentence2", "label")}
     found: set[str] = set()
-    counted = (
-        (number, row) for number, row in enumerate(_rows(source, columns), start=1) if str(row[columns[2]]) in labels
-    )
+    counted = ((number, row) for number, row in _rows(source, columns) if str(row[columns[2]]) in labels)
     for number, row in islice(counted, rows):
         for name, column in zip(("sentence1", "sentence2"), columns[:2], strict=True):
             table[name].append(_text(row[column], source, number, column))
@@ -127,7 +126,7 @@ def read_bitext(source: Path | HubDataset, *, columns: Sequence[str], rows: int 
         ValueError: If a column is missing or a text is empty.
     """
     table: dict[str, list[str]] = {"sentence1": [], "sentence2": []}
-    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+    for number, row in islice(_rows(source, columns), rows):
         for name, column in zip(table, columns, strict=True):
             table[name].append(_text(row[column], source, number, column))
     return table
@@ -150,7 +149,7 @@ def read_classes(
         ValueError: If a column is missing, a text is empty, or a label is neither text nor a whole number.
     """
     table: dict[str, list[str]] = {"text": [], "label": []}
-    for number, row in enumerate(islice(_rows(source, columns), rows), start=1):
+    for number, row in islice(_rows(source, columns), rows):
         label = row[columns[1]]
         table["text"].append(_text(row[columns[0]], source, number, columns[0]))
         table["label"].append(_text(str(label) if isinstance(label, int) else label, source, number, columns[1]))
@@ -175,7 +174,7 @@ def check_training_rows(
     batch_size: int,
     name: str,
     *,
-    column: str = "score",
+    columns: Sequence[str] = (),
     highest_score: float = 1.0,
 ) -> None:
     """Check that a table is enough to train on.
@@ -184,7 +183,7 @@ def check_training_rows(
         table: Columns as the readers return them.
         batch_size: Rows of a batch.
         name: What the table was read from, for the message.
-        column: The source's name for the score.
+        columns: The source's names for its columns; none where they are those of the table.
         highest_score: What its scores were divided by.
 
     Raises:
@@ -194,12 +193,13 @@ def check_training_rows(
     rows = len(next(iter(table.values())))
     if rows < batch_size:
         raise ValueError(f"{name} gave {rows:,} rows, fewer than a batch of {batch_size:,}; lower `batch_size`.")
+    columns = columns or list(table)
     if "score" not in table:
-        for key, texts in table.items():
+        for column, texts in zip(columns, table.values(), strict=True):
             if (different := len(set(texts))) < batch_size:
                 raise ValueError(
-                    f"{name} gave {different:,} different texts as {key}, and no batch of {batch_size:,} rows without "
-                    "a text twice can be made of them; lower `batch_size`."
+                    f"{name} gave {different:,} different texts in column {column!r}, and no batch of {batch_size:,} "
+                    "rows without a text twice can be made of them; lower `batch_size`."
                 )
     if "negative" in table:
         same = [
@@ -211,7 +211,7 @@ def check_training_rows(
             logger.warning(
                 "%s: positive and negative are the same text in %d rows, first row %d.", name, len(same), same[0]
             )
-    check_grades(table, name, column=column, highest_score=highest_score)
+    check_grades(table, name, column=columns[-1], highest_score=highest_score)
 
 
 def check_grades(table: Mapping[str, Sequence[Any]], name: str, *, column: str, highest_score: float = 1.0) -> None:
@@ -247,12 +247,25 @@ def check_grades(table: Mapping[str, Sequence[Any]], name: str, *, column: str, 
         )
 
 
-def check_classes(table: Mapping[str, Sequence[str]], column: str, name: str) -> None:
+def check_classes(
+    table: Mapping[str, Sequence[str]], column: str, name: str, *, known: AbstractSet[str] | None = None
+) -> None:
     """Check that there is something to tell apart.
 
+    Args:
+        table: What `read_classes` returns.
+        column: The source's name for the label.
+        name: What the table was read from, for the message.
+        known: Of rows to measure with, the labels that can be given to them.
+
     Raises:
-        ValueError: If all labels are the same.
+        ValueError: If all labels are the same, or none of them is known.
     """
+    if known is not None and known.isdisjoint(table["label"]):
+        raise ValueError(
+            f"{name}: column {column!r} holds none of the labels that are trained, such as {min(known)!r}, but "
+            f"{table['label'][0]!r}."
+        )
     if len(set(table["label"])) == 1:
         raise ValueError(
             f"{name}: column {column!r} is {table['label'][0]!r} in all {len(table['label']):,} rows; expected two "
@@ -260,24 +273,24 @@ def check_classes(table: Mapping[str, Sequence[str]], column: str, name: str) ->
         )
 
 
-def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield rows of a table that has the columns."""
-    rows = open_stream(source) if isinstance(source, HubDataset) else _file_rows(source)
+def _rows(source: Path | HubDataset, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield rows of a table that has the columns, each with its number."""
+    rows = enumerate(open_stream(source), start=1) if isinstance(source, HubDataset) else _file_rows(source)
     number = 0
-    for number, row in enumerate(rows, start=1):
+    for number, row in rows:
         for column in columns:
             if column not in row:
                 names = ", ".join(map(str, row))
                 raise ValueError(f"{source}, row {number}: no column {column!r}; its columns are {names}.")
             if row[column] is None:
                 raise ValueError(f"{source}, row {number}: column {column!r} holds nothing, expected a value.")
-        yield row
+        yield number, row
     if number == 0:
         raise ValueError(f"{source} holds no rows; expected columns {', '.join(columns)} and at least one row.")
 
 
-def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield rows of a .csv, .tsv or .jsonl file as mappings."""
+def _file_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield rows of a .csv, .tsv or .jsonl file as mappings, each with its number below the header."""
     readers = {".csv": _csv_rows, ".tsv": _tsv_rows, ".jsonl": _jsonl_rows}
     if path.suffix not in readers:
         raise ValueError(f"{path} ends in {path.suffix!r}; expected .csv, .tsv or .jsonl.")
@@ -290,34 +303,36 @@ def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         raise ValueError(f"{path} is not valid UTF-8 ({error}); convert it.") from error
 
 
-def _tsv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+def _tsv_rows(path: Path, stream: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the rows of a file whose fields stand between tabs."""
     # Sentences hold lone quotation marks: a reader that honours quotes silently joins rows.
-    reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    reader = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
     return _checked_rows(path, reader, "\t", "a text cannot hold a tab.")
 
 
-def _csv_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+def _csv_rows(path: Path, stream: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the rows of a file whose fields stand between commas, in quotation marks where they hold one."""
-    reader = csv.DictReader(stream, strict=True)
+    reader = csv.reader(stream, strict=True)
     return _checked_rows(path, reader, ",", "put texts that hold a comma in quotation marks.")
 
 
 def _checked_rows(
-    path: Path, reader: "csv.DictReader[str]", separator: str, advice: str
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a file, all of which have as many fields as its header."""
+    path: Path, reader: Iterator[list[str]], separator: str, advice: str
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the rows of a file, all with as many fields as its header; empty ones count and are passed over."""
     number = 0
     try:
-        names = reader.fieldnames or ()
+        names = next(reader, [])
         _check_header(path, names, separator)
         for number, row in enumerate(reader, start=1):
-            if None in row or None in row.values():
-                more = "more" if None in row else "fewer"
+            if not row:
+                continue
+            if len(row) != len(names):
+                more = "more" if len(row) > len(names) else "fewer"
                 raise ValueError(
                     f"{path}, row {number} has {more} fields than the header, which has {len(names)}; {advice}"
                 )
-            yield row
+            yield number, dict(zip(names, row, strict=True))
     except csv.Error as error:
         raise ValueError(
             f"{path}, row {number + 1}: {error}; a quotation mark inside a quoted text has to be doubled."
@@ -336,7 +351,7 @@ def _check_header(path: Path, names: Sequence[str], separator: str) -> None:
         raise ValueError(f"{path} has two columns {repeated[0]!r}; rename one.")
 
 
-def _jsonl_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
+def _jsonl_rows(path: Path, stream: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the objects of a file that has one on each line."""
     for number, line in enumerate(stream, start=1):
         try:
@@ -345,7 +360,7 @@ def _jsonl_rows(path: Path, stream: TextIO) -> Iterator[Mapping[str, Any]]:
             raise ValueError(f"{path}, row {number} is not valid JSON: {error}.") from error
         if not isinstance(row, dict):
             raise ValueError(f"{path}, row {number} is {type(row).__name__}, expected an object with columns.")
-        yield row
+        yield number, row
 
 
 def _text(value: Any, source: Path | HubDataset, number: int, column: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset, DatasetDict
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
@@ -124,7 +125,7 @@ def finetune(
         rows=sum(task.size for task in tasks.values()),
         rows_by_task={name: task.size for name, task in tasks.items()},
         steps=state.global_step,
-        epochs=float(arguments.num_train_epochs),
+        epochs=round(state.epoch or 0.0, 4),
         batch_size=batch_size,
         local_batch_size=batch_size // arguments.world_size,
         final_loss=round(_last_loss(state), 6),
@@ -241,6 +242,8 @@ def _train(
         model.load_state_dict(SentenceTransformer(last, device="cpu").state_dict())
         return before, 0.0
     trainer.train(resume_from_checkpoint=last)
+    # Accelerate leaves its autocast around the forward of a model that was trained in another precision.
+    extract_model_from_parallel(model, keep_fp32_wrapper=False)
     return trainer.state, (time.monotonic() - started) / max(1, trainer.state.global_step - before.global_step)
 
 

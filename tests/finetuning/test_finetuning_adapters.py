@@ -23,8 +23,9 @@ def load(folder):
     return SentenceTransformer(str(folder), device="cpu")
 
 
-def train(model, folder):
-    return finetune(model, TASKS, folder, matryoshka_dims=MATRYOSHKA_DIMS, batch_size=6, training=TRAINING, seed=1)
+def train(model, folder, **changes):
+    training = TRAINING | changes
+    return finetune(model, TASKS, folder, matryoshka_dims=MATRYOSHKA_DIMS, batch_size=6, training=training, seed=1)
 
 
 # XLM-R has the layers of BERT.
@@ -54,6 +55,13 @@ def test_an_adapter_merged_into_the_weights_gives_the_same_embeddings(base, tmp_
     assert merged.state_dict().keys() == load(base).state_dict().keys()
     left, right, start = (model.encode(TEXTS, normalize_embeddings=True) for model in (trained, merged, load(base)))
     assert np.abs(left - right).max() <= 1e-5 and np.abs(left - start).max() > 1e-2
+
+
+def test_an_adapter_that_was_trained_in_bfloat16_merges_as_exactly(gemma, tmp_path):
+    trained, merged = load(gemma), load(gemma)
+    add_adapter(trained, rank=4, alpha=8, dropout=0.0)
+    train(trained, tmp_path, bf16=True)
+    assert merge_adapter(trained, merged, tmp_path / "adapter", base_name="org/base", texts=TEXTS) <= 1e-5
 
 
 def test_an_adapter_by_itself_names_no_path_and_is_read_by_peft(base, tmp_path):

@@ -58,6 +58,11 @@ def test_a_stage_changes_the_model_and_says_what_it_did(gemma, tmp_path, tasks):
     assert report.parameters == report.trained_parameters == sum(p.numel() for p in before.parameters())
 
 
+def test_a_stage_of_so_many_steps_says_how_many_epochs_they_were(gemma, tmp_path):
+    _, report = run(tmp_path, gemma, training=TRAINING | {"max_steps": 2})
+    assert (report.steps, report.epochs) == (2, 0.6667)
+
+
 def test_two_tasks_at_once_take_turns_in_proportion_to_their_rows(gemma, tmp_path):
     model, report = run(tmp_path, gemma, BOTH)
     assert report.rows_by_task == {"nli": 24, "sts": 24} and (report.rows, report.steps) == (48, 12)
