@@ -47,6 +47,8 @@ class Step:
     progress: Path
     done: bool
     resumable: bool = False
+    # Names, or patterns of names, of what lies there that only unfinished work needs.
+    scratch: tuple[str, ...] = ()
     runs_before: int = 0
     started: float = 0.0
     price_per_hour: float | None = None
@@ -102,6 +104,7 @@ def open_step(
     stage: str | None = None,
     resumable: bool = False,
     mendable: bool = False,
+    scratch: tuple[str, ...] = (),
     group: Any = None,
 ) -> Iterator[Step]:
     """Find out whether a step is done; if not, prepare the folder of its unfinished work, and clear it if it fails.
@@ -114,6 +117,8 @@ def open_step(
             otherwise nothing half-written stays.
         mendable: Whether a finished folder whose files are no longer as its record says becomes unfinished work again,
             with the record in it, for a resumable step that makes those files anew.
+        scratch: Names, or patterns of names, of what a resumable step leaves in its folder that only unfinished work
+            needs; it goes once the record is written.
         group: An `accelerate.Accelerator` where several processes run the step; only the main one changes folders.
 
     Yields:
@@ -127,7 +132,7 @@ def open_step(
     """
     main_process = group is None or group.is_main_process
     with nullcontext() if group is None else group.main_process_first():
-        opened = _begin(recipe, step, stage, resumable)
+        opened = replace(_begin(recipe, step, stage, resumable), scratch=scratch)
         if opened.done and mendable:
             opened = _reopen_if_damaged(opened)
         lock = None if opened.done or not main_process else _lock(opened)
@@ -169,8 +174,9 @@ def finish_step(
         ValueError: If a number in `counts` is not finite.
     """
     seconds = time.monotonic() - step.started
-    files = (path.relative_to(step.partial).as_posix() for path in step.partial.rglob("*.*") if path.is_file())
-    found = set(filter(record.is_output, files))
+    scratch = {path for pattern in step.scratch for path in step.partial.glob(pattern)}
+    kept = (path for path in step.partial.rglob("*.*") if path.is_file() and scratch.isdisjoint((path, *path.parents)))
+    found = set(filter(record.is_output, (path.relative_to(step.partial).as_posix() for path in kept)))
     observed = Observed(
         finished=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(seconds, 2),
@@ -184,7 +190,6 @@ def finish_step(
         price_per_hour=step.price_per_hour,
         cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
     )
-    record.write_provenance(step.partial, Provenance(identity=step.identity, observed=observed))
     for part in parts:
         own = {
             name.removeprefix(f"{part}/"): value
@@ -193,9 +198,19 @@ def finish_step(
         }
         part_observed = replace(observed, outputs=own)
         record.write_provenance(step.partial / part, Provenance(identity=step.identity, observed=part_observed))
-    os.replace(step.partial, step.output)
-    step.progress.unlink()
+    # With its record the step is finished but for what `_complete` does, and can do again after a kill.
+    record.write_provenance(step.partial, Provenance(identity=step.identity, observed=observed))
+    _complete(step)
     logger.info("%s: done in %.1f s, written to %s", step.name, seconds, step.output)
+
+
+def remove_scratch(folder: Path, scratch: tuple[str, ...]) -> None:
+    """Remove what only unfinished work needs, by names or patterns of names."""
+    for path in [path for pattern in scratch for path in folder.glob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def check_external_inputs(recipe: Recipe) -> None:
@@ -281,8 +296,28 @@ def _stated_license(card: Path) -> str | None:
     return stated if isinstance(stated, str) else None
 
 
-def _prepare(step: Step, lock: int) -> tuple[Step, int]:
-    """Make the locked folder of unfinished work ready: emptied, unless the step can go on from it."""
+def _complete(step: Step) -> None:
+    """Give a folder that has its record the final name."""
+    remove_scratch(step.partial, step.scratch)
+    os.replace(step.partial, step.output)
+    step.progress.unlink(missing_ok=True)
+
+
+def _has_whole_output(step: Step) -> bool:
+    """Tell whether a run of the same identity was killed after it wrote its record."""
+    if not (step.partial / record.PROVENANCE_FILE).is_file():
+        return False
+    identity = record.read_provenance(step.partial).identity
+    return identity.digest == step.identity.digest and not record.find_damaged(step.partial)
+
+
+def _prepare(step: Step, lock: int) -> tuple[Step, int | None]:
+    """Make the locked folder of unfinished work ready: emptied, unless the step can go on from it or was finished."""
+    if _has_whole_output(step):
+        _complete(step)
+        os.close(lock)
+        logger.info("%s: was done but for its name, now %s", step.name, step.output)
+        return replace(step, done=True), None
     runs = _read_runs(step) if step.resumable and any(step.partial.iterdir()) else 0
     if not step.resumable and any(step.partial.iterdir()):
         shutil.rmtree(step.partial)

@@ -3,7 +3,8 @@
 python recipes/corpus.py RECIPE [section.key=value ...]
 """
 
-from hf_turkembed.corpus import count_texts, list_shards, remove_marks, write_sources
+from hf_turkembed.corpus import count_texts, list_shards, write_sources
+from hf_turkembed.corpus.shards import SCRATCH
 from hf_turkembed.step import finish_step, open_step
 from inputs import text_sources
 from startup import clear_errors, read_recipe
@@ -12,7 +13,7 @@ from startup import clear_errors, read_recipe
 def main() -> None:
     """Run the step."""
     recipe = read_recipe(__doc__ or "", "corpus")
-    with clear_errors(), open_step(recipe, "corpus", resumable=True) as step:
+    with clear_errors(), open_step(recipe, "corpus", resumable=True, scratch=SCRATCH) as step:
         if step.done or recipe.corpus is None:
             return
         config = recipe.corpus
@@ -26,7 +27,6 @@ def main() -> None:
             parallel=config.text.is_parallel,
         )
         counts = count_texts(step.partial) | {"left_out": left_out}
-        remove_marks(step.partial)
         finish_step(step, counts=counts, outputs=list_shards(step.partial))
 
 

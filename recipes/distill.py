@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best, remove_checkpoints
+from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best
+from hf_turkembed.distillation.checkpoints import SCRATCH
 from hf_turkembed.distillation.vectors import shard_files
 from hf_turkembed.modeling.repository import check_encoder, save_model, trained_widths
 from hf_turkembed.recipe import DistillConfig
@@ -27,7 +28,7 @@ def main() -> None:
     with clear_errors():
         config = recipe.distill
         accelerator = start_process_group(config.precision if config else "float32")
-        with open_step(recipe, "distill", resumable=True, group=accelerator) as step:
+        with open_step(recipe, "distill", resumable=True, scratch=SCRATCH, group=accelerator) as step:
             if step.done or config is None:
                 return
             folder = fetch(recipe, step.identity, "student", config.student)
@@ -65,7 +66,6 @@ def main() -> None:
                 raise SystemExit(143) from stopped
             if accelerator.is_main_process:
                 save_models(student, step, config, folder, with_best=report.best_step is not None)
-                remove_checkpoints(step.partial)
                 finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
         accelerator.end_training()
 

@@ -15,8 +15,8 @@ from hf_turkembed.distillation import (
     compile_network,
     count_rows,
     embed_corpus,
-    remove_checksums,
 )
+from hf_turkembed.distillation.vectors import SCRATCH
 from hf_turkembed.recipe import Recipe
 from hf_turkembed.record import PROVENANCE_FILE, Identity, read_provenance
 from hf_turkembed.step import finish_step, open_step
@@ -32,7 +32,7 @@ def main() -> None:
     recipe = read_recipe(__doc__ or "", "embed")
     with clear_errors():
         accelerator = start_process_group()
-        with open_step(recipe, "embed", resumable=True, mendable=True, group=accelerator) as step:
+        with open_step(recipe, "embed", resumable=True, mendable=True, scratch=SCRATCH, group=accelerator) as step:
             if step.done or recipe.embed is None:
                 return
             config = recipe.embed
@@ -63,7 +63,6 @@ def main() -> None:
                 checked = check_vectors(teacher, step.partial, rows=_CHECKED_ROWS, seed=recipe.seed)
                 counts = count_rows(step.partial, config.batch_tokens) | {"checked": checked}
                 check_checksums(step.partial)
-                remove_checksums(step.partial)
                 outputs = list_shards(step.partial)
                 finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=outputs)
         accelerator.end_training()

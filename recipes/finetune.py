@@ -19,8 +19,8 @@ from hf_turkembed.finetuning import (
     make_arguments,
     merge_adapter,
     mine_negatives,
-    remove_checkpoints,
 )
+from hf_turkembed.finetuning.training import CHECKPOINTS
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
@@ -93,7 +93,9 @@ def check_share(stage: StageConfig, processes: int) -> None:
 
 def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: Any) -> None:
     """Run one stage."""
-    with steps.open_step(recipe, "finetune", stage=name, resumable=True, group=accelerator) as step:
+    with steps.open_step(
+        recipe, "finetune", stage=name, resumable=True, scratch=(CHECKPOINTS,), group=accelerator
+    ) as step:
         if step.done:
             return
         stage = config.stages[name]
@@ -124,7 +126,6 @@ def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: An
                 counts["merged_off_by"] = merge(model, merged, step, tasks)
                 model, parts = merged, (ADAPTER_FOLDER,)
             save_model(model, step.partial, stage.matryoshka_dims, base)
-            remove_checkpoints(step.partial)
             steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes, parts=parts)
         accelerator.wait_for_everyone()
 

@@ -1,5 +1,6 @@
 """The inputs that a recipe names: found, fetched, read and loaded."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from hf_turkembed.publishing.hub_state import HubRepo
 from hf_turkembed.recipe import ClassifyConfig, CorpusConfig, DatasetConfig, Recipe
 from hf_turkembed.record import Identity
 from hf_turkembed.tokenizer_tables import ID_MAP_FILE
+
+logger = logging.getLogger(__name__)
 
 # Weights in other forms than safetensors, which a model repo may hold as well.
 _UNUSED_FILES = ["*.bin", "*.pt", "*.onnx", "*.h5", "*.msgpack", "*.gguf", "openvino/*", "onnx/*"]
@@ -179,7 +182,8 @@ def load_encoder(folder: Path, precision: str, device: Any, attention: str | Non
         folder: A model in the sentence-transformers layout.
         precision: `float32` or `bfloat16`.
         device: Where it goes.
-        attention: Name of an implementation that transformers knows; None for its choice.
+        attention: Name of an implementation that transformers knows; None for its choice, which also stands in for
+            flash attention where that is not at hand.
 
     Raises:
         ValueError: If it has GTE's older layout, which has to be converted.
@@ -187,7 +191,11 @@ def load_encoder(folder: Path, precision: str, device: Any, attention: str | Non
     check_layout(folder)
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.import_utils import is_flash_attn_2_available
 
+    if attention == "flash_attention_2" and not is_flash_attn_2_available():
+        logger.warning("flash_attention_2 needs a GPU and flash-attn, which are not at hand; without it, then.")
+        attention = None
     settings = {"dtype": precision} | ({} if attention is None else {"attn_implementation": attention})
     # BERT's pooler, which no sentence embedding passes through, is drawn where a checkpoint lacks it, and then saved:
     # alike in every run.

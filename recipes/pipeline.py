@@ -7,11 +7,14 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +27,7 @@ from startup import add_recipe_arguments, clear_errors, start_logging
 logger = logging.getLogger("pipeline")
 
 ROOT = Path(__file__).resolve().parent.parent
+_POLL_SECONDS = 0.2
 # Steps that use the process group, started by `accelerate launch`.
 LAUNCHED = ("embed", "distill", "finetune", "score")
 
@@ -120,11 +124,54 @@ def run_step(step: str, command: list[str], *, use_cpu: bool) -> None:
     if use_cpu:
         # `accelerate launch` passes this on to one process, not to several.
         environment["ACCELERATE_USE_CPU"] = "true"
-    finished = subprocess.run(command, env=environment, check=False)
-    if finished.returncode:
-        logger.error("%s: failed with exit code %d; its own message stands above", step, finished.returncode)
-        raise SystemExit(finished.returncode)
+    # A group of its own, so that what stops the pipeline reaches the workers behind a launcher, too.
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    code = wait_for_group(process)
+    if code:
+        logger.error("%s: failed with exit code %d; its own message stands above", step, code)
+        # As a shell tells of a process that a signal ended.
+        raise SystemExit(code if code > 0 else 128 - code)
     logger.info("%s: finished, %.1f s with start-up", step, time.monotonic() - started)
+
+
+def wait_for_group(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for a command; pass on to all of its processes what asks this one to stop, and let them save.
+
+    Args:
+        process: Leads a group of its own.
+
+    Returns:
+        The exit code of the command.
+    """
+    asked = []
+
+    def pass_on(number: int, frame: Any) -> None:
+        asked.append(number)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        code = process.wait()
+        # A launcher may end at once, and leave a worker that is saving.
+        while asked and _has_members(process.pid):
+            time.sleep(_POLL_SECONDS)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code
+
+
+def _has_members(group: int) -> bool:
+    """Tell whether processes of a group are alive."""
+    with suppress(ChildProcessError):
+        # Those whose parent has ended may have become children of this process.
+        os.waitpid(-group, os.WNOHANG)
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -98,6 +98,24 @@ def test_a_finished_store_that_was_damaged_is_refused_by_the_step_that_reads_it_
     assert not (store / "checksums").exists()
 
 
+def test_killed_while_it_finishes_no_shard_is_made_again(recipe):
+    root = recipe.parent
+    store = root / "finishing" / "embed"
+    command = ("embed", recipe, f"output_dir={store.parent}", "embed.texts={output_dir}/../run/corpus")
+    code = (
+        "import os, signal, sys; from hf_turkembed import record; from scripts import run_script\n"
+        "record.observe_hardware = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run_script(*sys.argv[1:])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, (ROOT, ROOT / "recipes", ROOT / "tests")))}
+    killed = subprocess.run([sys.executable, "-c", code, *map(str, command)], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    partial = store.with_name("embed.partial")
+    before = {name: (partial / name).stat().st_mtime_ns for name in list_shards(partial)}
+    assert before and run_script(*command) is None
+    assert {name: (store / name).stat().st_mtime_ns for name in list_shards(store)} == before
+
+
 def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe):
     root = recipe.parent
     undisturbed, output = root / "run" / "corpus", root / "killed" / "corpus"

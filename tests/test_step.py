@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from hf_turkembed import record
+from hf_turkembed import step as steps
 from hf_turkembed.json_files import as_plain
 from hf_turkembed.recipe import load_recipe
 from hf_turkembed.step import check_external_inputs, finish_step, identify, is_done, open_step
@@ -133,6 +134,40 @@ def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
         assert (again.partial / "half.txt").exists() and again.runs_before == 1
         finish_step(again, counts={})
     assert record.read_provenance(again.output).observed.runs == 2
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+@pytest.mark.parametrize("moment", ["before its scratch is removed", "after"])
+def test_a_run_killed_after_its_record_is_complete_without_running_again(recipe, moment, resumable):
+    settings = {"resumable": resumable, "scratch": ("unfinished", "checkpoint-*")}
+    child = os.fork()
+    if child == 0:
+        left_open = open_step(recipe(), "clone", **settings)
+        step = left_open.__enter__()
+        (step.partial / "result.txt").write_text("result")
+        (step.partial / "unfinished").mkdir()
+        for name in ("unfinished/a.json", "checkpoint-3"):
+            (step.partial / name).write_text("{}")
+        if moment == "after":
+            move = os.replace
+            steps.os.replace = lambda *paths: os._exit(0) if paths[0] == step.partial else move(*paths)
+        else:
+            steps.remove_scratch = lambda *arguments: os._exit(0)
+        finish_step(step, counts={}, outputs=("result.txt",))
+    os.waitpid(child, 0)
+    with open_step(recipe(), "clone", **settings) as again:
+        assert again.done
+    assert sorted(path.name for path in again.output.iterdir()) == ["provenance.json", "result.txt"]
+    assert list(record.read_provenance(again.output).observed.outputs) == ["result.txt"]
+    assert not again.partial.exists() and not again.progress.exists()
+
+
+def test_unfinished_work_with_a_record_but_not_its_files_is_gone_on_with(recipe):
+    step = run(recipe())
+    step.output.rename(step.partial)
+    (step.partial / "result.txt").unlink()
+    with open_step(recipe(), "clone", resumable=True) as again:
+        assert not again.done
 
 
 class Failure(Exception):

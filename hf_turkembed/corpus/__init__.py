@@ -23,7 +23,6 @@ from hf_turkembed.corpus.shards import (
     list_shards,
     plan_shards,
     read_shards,
-    remove_marks,
     write_sources,
     write_texts,
 )
@@ -71,7 +70,6 @@ __all__ = [
     "read_shards",
     "read_texts",
     "read_triplets",
-    "remove_marks",
     "sample_rows",
     "set_shared_texts_apart",
     "strip_text",

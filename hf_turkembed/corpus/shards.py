@@ -20,6 +20,8 @@ Split = Literal["validation", "test", "train"]
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 # In an unfinished folder: for each language that is written, how many texts were left out, by reason.
 _WRITTEN = "written"
+# What a finished one has no need of.
+SCRATCH = (_WRITTEN,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +158,6 @@ def write_sources(
             shutil.rmtree(folder / name, ignore_errors=True)
         raise
     return {language: found for language, found in all_left_out.items() if found}
-
-
-def remove_marks(folder: Path) -> None:
-    """Remove what only an unfinished folder of texts needs."""
-    shutil.rmtree(folder / _WRITTEN)
 
 
 def read_shards(folder: Path, shard_rows: int) -> Iterator[Shard]:

@@ -2,12 +2,12 @@
 
 from hf_turkembed.distillation.batched_encoder import BatchedEncoder, compile_network
 from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
-from hf_turkembed.distillation.checkpoints import Evaluation, load_best, remove_checkpoints
+from hf_turkembed.distillation.checkpoints import Evaluation, load_best
 from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Schedule
 from hf_turkembed.distillation.training import DistillReport, Interrupted, distill
-from hf_turkembed.distillation.vectors import check_checksums, count_rows, remove_checksums
+from hf_turkembed.distillation.vectors import check_checksums, count_rows
 
 __all__ = [
     "MOST_PADDING",
@@ -25,6 +25,4 @@ __all__ = [
     "embed_corpus",
     "load_best",
     "padding_share",
-    "remove_checkpoints",
-    "remove_checksums",
 ]

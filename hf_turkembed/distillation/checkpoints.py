@@ -22,6 +22,17 @@ _REMOVED = ".removed"
 _PROGRESS_FILE = "progress.json"
 _TABLE_FILE = "table.safetensors"
 _WEIGHTS_FILE = "weights.safetensors"
+# What a finished run has no need of, once the trained model is saved.
+SCRATCH = (
+    f"{_CHECKPOINT}-*",
+    _BEST,
+    _REMOVED,
+    f".{_CHECKPOINT}.tmp",
+    f".{_BEST}.tmp",
+    ROWS_FOLDER,
+    f"{ROWS_FOLDER}.partial",
+    BAD_BATCH_FILE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +109,6 @@ def save_best(student: "SentenceTransformer", folder: Path) -> None:
 def load_best(student: "SentenceTransformer", folder: Path) -> None:
     """Give the student the best weights that were kept."""
     load_model(student, str(folder / _BEST / _WEIGHTS_FILE))
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what only an unfinished run needs; called once the trained model is saved."""
-    for path in _checkpoints(folder).values():
-        _remove(path)
-    for name in (_REMOVED, f".{_CHECKPOINT}.tmp", f".{_BEST}.tmp", _BEST, ROWS_FOLDER, f"{ROWS_FOLDER}.partial"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / BAD_BATCH_FILE).unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Trains a student towards stored teacher vectors, on any number of processes."""
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ def distill(
         student: Gives `sentence_embedding`, `(batch_size, embedding_dim)`; its weights are float32.
         vectors: The store of teacher vectors.
         accelerator: The process group and its mixed precision.
-        folder: Where checkpoints go; the last one holds the end of training until `remove_checkpoints`.
+        folder: Where checkpoints go; the last one holds the end of training.
         schedule: Optimisation settings.
         objective: Terms of the loss.
         max_length: Texts are cut to this many of the student's tokens.
@@ -107,7 +108,7 @@ def distill(
     Raises:
         ValueError: If student and vectors differ in width, a row is empty, or loss or gradient become NaN or infinite;
             the batch is then described in `bad_batch.json`.
-        Interrupted: If the process got SIGTERM; a checkpoint was saved.
+        Interrupted: If the process, or what launched it, got SIGTERM; a checkpoint was saved.
 
     References:
         Offline distillation: https://huggingface.co/papers/2605.29992
@@ -347,7 +348,11 @@ def _showing(
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM instead of dying of it, so that the step under way can end and be saved."""
+    """Note SIGTERM instead of dying of it, so that the step under way can end and be saved.
+
+    `accelerate launch` of one process dies of it without passing it on; that its launcher is gone counts as well.
+    """
+    launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
     requested: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -355,6 +360,6 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
     before = signal.signal(signal.SIGTERM, note)
     try:
-        yield lambda: bool(requested)
+        yield lambda: bool(requested) or (launcher is not None and os.getppid() != launcher)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,8 @@ from hf_turkembed.record import digest_file
 _NORM_TOLERANCE = 2e-3
 _VECTORS = ("embedding", "pre_dense")
 _CHECKSUMS = "checksums"
+# What a finished store has no need of: its record then holds a digest of each shard.
+SCRATCH = (_CHECKSUMS,)
 
 
 def write_shard(folder: Path, shard: Shard, table: pa.Table) -> None:
@@ -105,11 +106,6 @@ def restore_checksum(folder: Path, shard: Shard, digest: str) -> None:
     path = shard.path(folder)
     if path.is_file() and digest_file(path) == digest:
         _write(folder, _checksum_path(folder, shard), _checksum(shard, path.read_bytes()))
-
-
-def remove_checksums(folder: Path) -> None:
-    """Remove what only an unfinished store needs; the step's record then holds a digest of each shard."""
-    shutil.rmtree(folder / _CHECKSUMS, ignore_errors=True)
 
 
 def check_checksums(folder: Path) -> None:

@@ -8,7 +8,6 @@ from hf_turkembed.finetuning.training import (
     discard_unfinished,
     finetune,
     make_arguments,
-    remove_checkpoints,
 )
 
 __all__ = [
@@ -24,5 +23,4 @@ __all__ = [
     "make_loss",
     "merge_adapter",
     "mine_negatives",
-    "remove_checkpoints",
 ]

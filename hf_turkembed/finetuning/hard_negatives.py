@@ -54,7 +54,7 @@ def mine_negatives(
     Args:
         model: Finds the passages; in the precision of training.
         pairs: Two columns of equal length, query and passage; a query may have several.
-        folder: That of the unfinished stage, where what is found is kept until `remove_checkpoints`.
+        folder: That of the unfinished stage, where what is found is kept with the checkpoints.
         name: Name of the task.
         count: Negatives of each pair.
         relative_margin: Share, 0 to 1, of the lowest cosine of a right passage by which that of a wrong one is lower.

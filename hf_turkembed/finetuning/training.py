@@ -83,7 +83,7 @@ def finetune(
     Args:
         model: Any sentence-transformers model; parameters that need no gradient stay as they are.
         tasks: By name. Of several, each batch is of one, and their turns are in proportion to their rows.
-        folder: Where checkpoints go, until `remove_checkpoints`.
+        folder: Where checkpoints go, below `CHECKPOINTS`; a finished stage has no need of them.
         matryoshka_dims: Widths, largest first.
         batch_size: Rows of a batch over all processes.
         training: Passed verbatim to SentenceTransformerTrainingArguments.
@@ -136,11 +136,6 @@ def finetune(
     )
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what only an unfinished stage needs; called once the trained model is saved."""
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-
-
 @contextmanager
 def discard_unfinished(folder: Path) -> Iterator[None]:
     """Remove what a stage wrote if it ends with a ValueError before its first checkpoint.
@@ -153,7 +148,7 @@ def discard_unfinished(folder: Path) -> Iterator[None]:
     except ValueError:
         # Where no batch could be made, the trainer may have written one of step 0.
         if not any(_whole_checkpoints(folder / CHECKPOINTS)):
-            remove_checkpoints(folder)
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         raise
 
 

@@ -19,13 +19,15 @@ from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from stores import SCHEDULE, embed
 
-from hf_turkembed.distillation import Objective, distill, remove_checkpoints, remove_checksums
+from hf_turkembed.distillation import Objective, checkpoints, distill
+from hf_turkembed.distillation import vectors as stored
+from hf_turkembed.step import remove_scratch
 
 
 def embed_once(encoder: Path, vectors: Path, folder: Path) -> None:
     """Do what the embed step does."""
     embed(encoder, folder, settings={"pre_dense": True})
-    remove_checksums(folder)
+    remove_scratch(folder, stored.SCRATCH)
 
 
 def distill_once(encoder: Path, vectors: Path, folder: Path) -> None:
@@ -35,7 +37,7 @@ def distill_once(encoder: Path, vectors: Path, folder: Path) -> None:
     accelerator = Accelerator(cpu=True)
     distill(student, vectors, accelerator, folder, schedule=SCHEDULE, objective=objective, max_length=64, seed=3)
     save_file(student.state_dict(), folder / "model.safetensors")
-    remove_checkpoints(folder)
+    remove_scratch(folder, checkpoints.SCRATCH)
 
 
 def attempt(work, delay: float | None) -> bool:

@@ -22,13 +22,14 @@ from hf_turkembed.distillation import (
     Objective,
     distill,
     load_best,
-    remove_checkpoints,
     training,
 )
 from hf_turkembed.distillation.batching import plan_batches
+from hf_turkembed.distillation.checkpoints import SCRATCH
 from hf_turkembed.distillation.held_out import HeldOut, evaluate
 from hf_turkembed.distillation.training_rows import open_training_rows, write_training_rows
 from hf_turkembed.distillation.vectors import shard_files
+from hf_turkembed.step import remove_scratch
 
 OBJECTIVE = Objective(matryoshka_dims=MATRYOSHKA_DIMS)
 STS = {"sentence1": ["kedi", "ev", "su"], "sentence2": ["köpek", "ev", "ateş"], "score": [0.5, 1.0, 0.1]}
@@ -179,7 +180,7 @@ def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, 
     again = SentenceTransformer(str(student[0].model.name_or_path), device="cpu")
     run(again, vectors, tmp_path / "run")
     assert same_weights(weights(again), trained)
-    remove_checkpoints(tmp_path / "run")
+    remove_scratch(tmp_path / "run", SCRATCH)
     assert list((tmp_path / "run").iterdir()) == []
 
 

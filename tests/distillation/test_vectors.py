@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hf_turkembed.corpus import Shard, TextRow, list_shards, plan_shards
 from hf_turkembed.distillation import vectors
 from hf_turkembed.distillation.vectors import is_whole_shard, make_table, write_shard
+from hf_turkembed.step import remove_scratch
 
 TEXTS = ["ılık", "İstanbul'da", "kedi"]
 
@@ -110,7 +111,7 @@ def test_any_single_flipped_bit_is_recognised_in_the_shard_and_in_its_checksum(s
 
 
 def test_a_shard_without_its_checksum_is_not_whole(stored, tmp_path):
-    vectors.remove_checksums(tmp_path)
+    remove_scratch(tmp_path, vectors.SCRATCH)
     assert not is_whole(tmp_path) and list_shards(tmp_path) == ("data/tr/train-00000.parquet",)
 
 

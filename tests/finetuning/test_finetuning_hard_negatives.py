@@ -8,7 +8,9 @@ from samples import TEXTS
 from sentence_transformers import SentenceTransformer, util
 
 from hf_turkembed.corpus import find_leakage
-from hf_turkembed.finetuning import mine_negatives, remove_checkpoints
+from hf_turkembed.finetuning import mine_negatives
+from hf_turkembed.finetuning.training import CHECKPOINTS
+from hf_turkembed.step import remove_scratch
 
 QUERIES = [f"{text} {number}?" for text in TEXTS for number in range(4)]
 PASSAGES = [f"{text} {number}." for text in TEXTS for number in range(4)]
@@ -76,7 +78,7 @@ def test_what_was_found_is_not_looked_for_again_and_goes_with_the_checkpoints(mo
     first = mine(model, tmp_path)
     other = SentenceTransformer(str(encoders("bert")), device="cpu")
     assert mine(other, tmp_path) == first != mine(other, tmp_path / "elsewhere")
-    remove_checkpoints(tmp_path)
+    remove_scratch(tmp_path, (CHECKPOINTS,))
     assert list(tmp_path.iterdir()) == [tmp_path / "elsewhere"]
 
 

@@ -6,7 +6,8 @@ from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
-from hf_turkembed.finetuning import Task, discard_unfinished, finetune, remove_checkpoints, training
+from hf_turkembed.finetuning import Task, discard_unfinished, finetune, training
+from hf_turkembed.step import remove_scratch
 
 TRIPLETS = {
     "anchor": [f"{text} {number}" for number in range(4) for text in TEXTS],
@@ -118,7 +119,7 @@ def test_a_stage_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(gemm
         assert torch.equal(value, reference.state_dict()[name])
     assert report.steps == undisturbed.steps
     assert report.final_loss == pytest.approx(undisturbed.final_loss, abs=1e-4)
-    remove_checkpoints(tmp_path / "cut")
+    remove_scratch(tmp_path / "cut", (training.CHECKPOINTS,))
     assert list((tmp_path / "cut").iterdir()) == []
 
 

@@ -13,11 +13,12 @@ from score_samples import make_comparison, make_score
 
 from hf_turkembed import record
 from hf_turkembed.corpus import Shard, TextRow
-from hf_turkembed.distillation.vectors import make_table, remove_checksums, write_shard
+from hf_turkembed.distillation.vectors import SCRATCH, make_table, write_shard
 from hf_turkembed.json_files import as_plain
 from hf_turkembed.publishing import render_card, stage_folder
 from hf_turkembed.record import Identity, Input, Observed, Provenance
 from hf_turkembed.scores import Resampling, ScoreDataset, ScoreReport
+from hf_turkembed.step import remove_scratch
 from hf_turkembed.tokenizer import describe_tokenizer, plot_fertility_change, read_tokenizer
 from hf_turkembed.tokenizer_tables import FIGURE_FILE, ID_MAP_FILE, write_report
 
@@ -310,7 +311,7 @@ def write_vectors(folder: Path) -> None:
         texts = [f"{language} {index} {row}" for row in range(6)]
         shard = Shard(language=language, split="train", index=index, rows=tuple(map(TextRow, texts)))
         write_shard(folder, shard, make_table(shard, texts, None, [5] * 6, {"embedding": vectors}))
-    remove_checksums(folder)
+    remove_scratch(folder, SCRATCH)
     recipe = {"teacher": "t", "corpus": {"languages": ["en", "tr"]}, "max_length": 64, "prompt": None}
     counts = {"rows": 18, "embedding_dim": 8, "shards": 3, "languages": {"en": 6, "tr": 12}}
     write_step(folder, "embed", recipe, [TEACHER], counts)
