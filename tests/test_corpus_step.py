@@ -153,6 +153,7 @@ def test_a_corpus_that_was_killed_reads_only_the_languages_that_it_lacks(recipe)
     [
         ("corpus.validation_rows=99", "none for training; lower"),
         ("corpus.text.text_column=txt", "has no column 'txt'"),
+        ("corpus.text.skip_rows=99", "no language gave any text to keep (en); lower `skip_rows`"),
     ],
 )
 def test_after_an_error_the_mended_recipe_runs_in_the_same_folder(recipe, tmp_path, wrong, message):

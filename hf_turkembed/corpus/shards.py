@@ -152,10 +152,16 @@ def write_sources(
         all_left_out[source.language] = read_json(written)
     try:
         count_splits(folder)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        empty = not list_shards(folder)
         # Another recipe is needed, which could not go on from this.
         for name in (_WRITTEN, "data"):
             shutil.rmtree(folder / name, ignore_errors=True)
+        if empty:
+            listed = ", ".join(all_left_out)
+            raise FileNotFoundError(
+                f"no language gave any text to keep ({listed}); lower `skip_rows`, or correct where text is read from."
+            ) from error
         raise
     return {language: found for language, found in all_left_out.items() if found}
 
