@@ -11,6 +11,7 @@ ever took is printed. Each run is a process of its own.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -77,14 +78,16 @@ def report_commands(arguments: argparse.Namespace) -> None:
     for _ in range(arguments.runs):
         for name, measured in times.items():
             with tempfile.TemporaryDirectory() as scratch:
-                started = time.perf_counter()
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
                 if name == "SentenceTransformerTrainer":
                     in_a_process(train_and_save, arguments, Path(scratch, "model"))
                 else:
                     recipe = write_recipe(arguments, Path(scratch))
-                    subprocess.run([sys.executable, _STEP, recipe], check=True, capture_output=True)
-                measured.append(time.perf_counter() - started)
-    print("\n| whole command | seconds |\n|---|---|")
+                    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+                    subprocess.run([sys.executable, _STEP, recipe], check=True, capture_output=True, env=environment)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                measured.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    print("\n| whole command | processor seconds |\n|---|---|")
     for name, measured in times.items():
         print(
             f"| {name} | {statistics.median(measured):.1f} ({min(measured):.1f} to {max(measured):.1f}) |", flush=True
@@ -109,8 +112,10 @@ def write_recipe(arguments: argparse.Namespace, folder: Path) -> Path:
 
 def train_and_save(arguments: argparse.Namespace, folder: Path) -> None:
     """Train with the bare trainer and save the model."""
+    import torch
     from sentence_transformers import SentenceTransformer
 
+    torch.set_num_threads(1)
     model = SentenceTransformer(str(arguments.model), device="cpu", model_kwargs={"dtype": "float32"})
     model.max_seq_length = _MAX_LENGTH
     with arguments.triplets.open(encoding="utf-8") as stream:
