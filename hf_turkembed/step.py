@@ -14,16 +14,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub import metadata_load, try_to_load_from_cache
 from safetensors import SafetensorError
 
-from hf_turkembed import recipe as recipes
 from hf_turkembed import record
 from hf_turkembed.json_files import as_plain, read_json, write_json
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.record import Identity, Input, Observed, Provenance
-from hf_turkembed.version import __version__
+from hf_turkembed.record import Identity, Observed, Provenance
+from hf_turkembed.step_identity import identify
+from hf_turkembed.step_licenses import hub_licenses, local_licenses
 
 logger = logging.getLogger(__name__)
 
@@ -59,28 +57,6 @@ class Step:
 def step_folder(recipe: Recipe, name: str) -> Path:
     """Return the folder a step or stage writes, such as `clone` or `finetune-nli`."""
     return Path(recipe.output_dir) / name
-
-
-def identify(recipe: Recipe, step: str, stage: str | None = None) -> Identity:
-    """Work out a step's identity: its section, its inputs by digest or revision, the code's version, the seed.
-
-    Args:
-        recipe: The whole recipe.
-        step: One of `recipe.STEPS`.
-        stage: Name of a stage of `finetune`; its identity leaves out the other stages, and its base is the stage
-            before it.
-
-    Raises:
-        ValueError: If the recipe has no section for the step.
-        FileNotFoundError: If a local input does not exist; the message names the key.
-    """
-    section = recipes.section_of(recipe, step)
-    if stage is not None:
-        section = only_stage(section, stage)
-    inputs = tuple(_identify_input(recipe, section, role, source) for role, source in recipes.find_sources(section))
-    return Identity(
-        step=step, recipe=recipes.portable_section(section), inputs=inputs, code=__version__, seed=recipe.seed
-    )
 
 
 def is_done(output: Path, identity: Identity) -> bool:
@@ -186,7 +162,7 @@ def finish_step(
         packages=record.observe_packages(),
         counts=counts,
         outputs={name: record.digest_file(step.partial / name) for name in sorted({*outputs, *found})},
-        licenses={**step.licenses, **_hub_licenses(step.identity)},
+        licenses={**step.licenses, **hub_licenses(step.identity)},
         price_per_hour=step.price_per_hour,
         cost=None if step.price_per_hour is None else round(step.price_per_hour * seconds / 3600, 4),
     )
@@ -213,21 +189,6 @@ def remove_scratch(folder: Path, scratch: tuple[str, ...]) -> None:
             path.unlink()
 
 
-def check_external_inputs(recipe: Recipe) -> None:
-    """Check that the local inputs which no step of the recipe makes exist, before any work.
-
-    Raises:
-        FileNotFoundError: If one is missing; the message names its key and where it was looked for.
-    """
-    made = {name.split("-")[0] for name in recipe.steps}
-    for step in recipe.steps:
-        section = recipes.section_of(recipe, step)
-        for role, source in recipes.find_sources(section):
-            below = source.removeprefix("{output_dir}/")
-            if recipes.is_local(source) and (below == source or below.split("/")[0].split("-")[0] not in made):
-                _require(recipe, f"{step}.{role}", source)
-
-
 def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Step:
     """Identify a step and find out whether it is done."""
     identity = identify(recipe, step, stage)
@@ -243,7 +204,7 @@ def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Ste
         resumable=resumable,
         started=time.monotonic(),
         price_per_hour=recipe.price_per_hour,
-        licenses=_local_licenses(recipe, identity, stage),
+        licenses=local_licenses(recipe, identity, stage),
     )
     if begun.done:
         # Left where a run was killed between its last two moves.
@@ -262,38 +223,6 @@ def _reopen_if_damaged(step: Step) -> Step:
     write_json(step.progress, {"identity": as_plain(step.identity), "runs": runs})
     os.replace(step.output, step.partial)
     return replace(step, done=False)
-
-
-def _local_licenses(recipe: Recipe, identity: Identity, stage: str | None) -> dict[str, str]:
-    """Read the licences that local models state in their cards."""
-    section = recipes.section_of(recipe, identity.step)
-    sources = dict(recipes.find_sources(section if stage is None else only_stage(section, stage)))
-    cards = {
-        found.role: recipes.local_path(recipe, sources[found.role]) / "README.md"
-        for found in identity.inputs
-        if found.kind == "model" and found.revision is None
-    }
-    return {role: stated for role, card in cards.items() if (stated := _stated_license(card))}
-
-
-def _hub_licenses(identity: Identity) -> dict[str, str]:
-    """Read the licences that models of the Hub state in their cards, as they were downloaded for the step."""
-    cards = {
-        found.role: try_to_load_from_cache(found.name, "README.md", revision=found.revision)
-        for found in identity.inputs
-        if found.kind == "model" and found.revision is not None
-    }
-    paths = {role: Path(card) for role, card in cards.items() if isinstance(card, str)}
-    return {role: stated for role, card in paths.items() if (stated := _stated_license(card))}
-
-
-def _stated_license(card: Path) -> str | None:
-    """Return the licence id that a card states."""
-    try:
-        stated = (metadata_load(card) or {}).get("license") if card.is_file() else None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{card}: its header is not valid YAML ({error}); correct it, or remove the file.") from error
-    return stated if isinstance(stated, str) else None
 
 
 def _complete(step: Step) -> None:
@@ -342,62 +271,6 @@ def _lock(step: Step) -> int:
             f"another process is working in {step.partial}; wait for it, or end it, then run `{step.name}` again."
         ) from error
     return descriptor
-
-
-def only_stage(section: recipes.FinetuneConfig, stage: str) -> recipes.FinetuneConfig:
-    """Return a finetune section with one stage alone, and what it begins with as the base model."""
-    names = list(section.stages)
-    before = names.index(stage) - 1
-    own = section.stages[stage]
-    base = own.base_model
-    if base is None:
-        base = section.base_model if before < 0 else recipes.ModelSource(f"{{output_dir}}/finetune-{names[before]}")
-    return replace(section, base_model=base, stages={stage: replace(own, base_model=None)})
-
-
-def _identify_input(recipe: Recipe, section: Any, role: str, source: str) -> Input:
-    """Name one input by digest (local) or by commit (Hub)."""
-    kind, name = recipes.source_kind(section, role), recipes.portable_name(source)
-    if not recipes.is_local(source):
-        repo_id, revision = recipes.split_revision(source)
-        return Input(role=role, kind=kind, name=repo_id, revision=_resolve_revision(role, repo_id, revision, kind))
-    path = _require(recipe, role, source)
-    # The record lies in the input itself, or beside it where the input is a part of a step's output.
-    records = [folder for folder in (path, path.parent) if (folder / record.PROVENANCE_FILE).is_file()]
-    link = record.read_provenance(records[0]).identity.digest if records else None
-    if records and records[0] == path:
-        # A bit that flipped on a disk would be read as another text, vector or weight.
-        record.check_outputs(path)
-    return Input(role=role, kind=kind, name=name, digest=record.digest_path(path), record=link)
-
-
-def _require(recipe: Recipe, role: str, source: str) -> Path:
-    """Return the path of a local input that exists."""
-    path = recipes.local_path(recipe, source)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"`{role}` names {source!r}, but {path} does not exist; run the step that makes it, or correct the path."
-        )
-    return path
-
-
-def _resolve_revision(role: str, repo_id: str, revision: str | None, kind: str) -> str:
-    """Ask the Hub for the commit behind a branch, a tag or the default branch; a full commit needs no asking."""
-    if revision is not None and len(revision) == 40:
-        return revision
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi
-
-    try:
-        commit = HfApi().repo_info(repo_id, revision=revision, repo_type=kind).sha
-    except (OSError, HTTPError) as error:
-        raise ConnectionError(
-            f"`{role}` names the {kind} {repo_id!r} on the Hub, which did not say which commit that is: "
-            f"{' '.join(str(error).split())} Check name, network and access, or pin it with @<commit>."
-        ) from error
-    if commit is None:
-        raise ValueError(f"the Hub names no commit for {repo_id!r} at revision {revision!r}; pin one with @<commit>.")
-    return commit
 
 
 def _check_same_run(folder: Path, found: Identity, expected: Identity) -> None:

@@ -62,6 +62,8 @@ def main() -> None:
             if accelerator.is_main_process:
                 checked = check_vectors(teacher, step.partial, rows=_CHECKED_ROWS, seed=recipe.seed)
                 counts = count_rows(step.partial, config.batch_tokens) | {"checked": checked}
+                # Another than was asked for where flash attention is not at hand.
+                counts["attention"] = model[0].model.config._attn_implementation
                 check_checksums(step.partial)
                 outputs = list_shards(step.partial)
                 finish_step(step, counts=counts, num_processes=accelerator.num_processes, outputs=outputs)

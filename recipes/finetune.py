@@ -24,6 +24,7 @@ from hf_turkembed.finetuning.training import CHECKPOINTS
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
+from hf_turkembed.step_identity import only_stage
 from input_checks import check_hub_inputs, check_local_data
 from inputs import fetch, labelled_source, load_encoder, read_labelled
 from startup import clear_errors, read_recipe, start_process_group
@@ -99,7 +100,7 @@ def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: An
         if step.done:
             return
         stage = config.stages[name]
-        base = fetch(recipe, step.identity, "base_model", steps.only_stage(config, name).base_model)
+        base = fetch(recipe, step.identity, "base_model", only_stage(config, name).base_model)
         check_encoder(base, stage.matryoshka_dims)
         model = load_base(base, config, accelerator)
         tasks, shared = read_tasks(recipe, step, config, name)

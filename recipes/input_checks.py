@@ -22,7 +22,7 @@ from hf_turkembed.recipe import (
     TaskConfig,
 )
 from hf_turkembed.record import Identity, Input
-from hf_turkembed.step import only_stage
+from hf_turkembed.step_identity import only_stage
 from inputs import fetch, read_classified, read_labelled, text_sources
 
 

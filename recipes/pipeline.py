@@ -16,11 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from hf_turkembed.publishing.outbox import outbox_folder
 from hf_turkembed.recipe import Recipe, load_recipe, local_path
-from hf_turkembed.step import check_external_inputs, identify, is_done, step_folder
+from hf_turkembed.step import is_done, step_folder
+from hf_turkembed.step_identity import check_external_inputs, identify
 from input_checks import check_local_data
 from startup import add_recipe_arguments, clear_errors, start_logging
 
@@ -163,15 +165,12 @@ def wait_for_group(process: "subprocess.Popen[bytes]") -> int:
 
 
 def _has_members(group: int) -> bool:
-    """Tell whether processes of a group are alive."""
-    with suppress(ChildProcessError):
-        # Those whose parent has ended may have become children of this process.
-        os.waitpid(-group, os.WNOHANG)
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Tell whether processes of a group are alive; one that ended, but that no parent waited for, is not."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 if __name__ == "__main__":

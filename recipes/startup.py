@@ -13,7 +13,8 @@ from typing import Any
 from hf_turkembed import recipe as recipes
 from hf_turkembed.json_files import as_plain
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.step import NO_ROOM, identify
+from hf_turkembed.step import NO_ROOM
+from hf_turkembed.step_identity import identify
 
 
 def read_recipe(description: str, step: str) -> Recipe:

@@ -74,6 +74,15 @@ def test_vectors_of_the_written_texts_are_those_of_the_text_itself(recipe):
     assert next(counts) == next(counts)
 
 
+def test_the_attention_that_was_used_is_recorded_where_another_was_asked_for(recipe, caplog):
+    output = recipe.parent / "packed"
+    overrides = (f"output_dir={output}", "embed.texts={output_dir}/../run/corpus", "embed.attention=flash_attention_2")
+    assert run_script("embed", recipe, *overrides) is None
+    found = record.read_provenance(output / "embed")
+    assert found.identity.recipe["attention"] == "flash_attention_2" and found.observed.counts["attention"] == "sdpa"
+    assert "flash_attention_2 needs a GPU and flash-attn, which are not at hand" in caplog.text
+
+
 def test_a_finished_store_that_was_damaged_is_refused_by_the_step_that_reads_it_and_mended_by_its_own(recipe):
     root = recipe.parent
     store = root / "flipped" / "embed"

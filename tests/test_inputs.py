@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from samples import MATRYOSHKA_DIMS
 
 from hf_turkembed.recipe import load_recipe
-from hf_turkembed.step import identify
+from hf_turkembed.step_identity import identify
 from input_checks import check_local_data
 from inputs import find_columns, load_encoder, read_labelled
 from score import choose_widths

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from samples import ROOT
 from scripts import run_script
 from test_launch import write_inputs
+
+import pipeline
 
 LAUNCH = [
     sys.executable,
@@ -57,6 +60,39 @@ def test_told_to_stop_the_worker_saves_and_nothing_stays_behind(recipe, tmp_path
     assert stopped is not None and process.returncode, output
     assert (tmp_path / "distill.partial" / f"checkpoint-{stopped[1]}").is_dir()
     assert not [found for found in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in read(found)]
+
+
+# Leads a group in which one process has ended, while its parent, of another group, never waits for it.
+UNWAITED = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+leader, (reading, writing) = os.getpid(), os.pipe()
+parent = os.fork()
+if parent == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.setpgrp()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, leader)
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    os.write(writing, b"x")
+    time.sleep(15)
+    os._exit(0)
+os.read(reading, 1)
+print(parent, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_ended_but_was_never_waited_for_keeps_nobody_waiting():
+    process = subprocess.Popen(
+        [sys.executable, "-c", UNWAITED], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    parent = int(process.stdout.readline())
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    assert pipeline.wait_for_group(process) == 143
+    os.kill(parent, signal.SIGKILL)
 
 
 def read(file):

@@ -1,10 +1,14 @@
 """The step `distill`: which weights it keeps, and where."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 import yaml
-from samples import MATRYOSHKA_DIMS
+from samples import MATRYOSHKA_DIMS, ROOT
 from scripts import run_script
 from sentence_transformers import SentenceTransformer
 from stores import SCHEDULE
@@ -52,6 +56,25 @@ def test_the_weights_that_are_not_kept_lie_beside_whole_and_are_not_published(fo
     assert SentenceTransformer(str(other), device="cpu").encode(["Kedi uyuyor."]).shape == (1, 32)
     with pytest.raises(FileNotFoundError, match=r"holds no provenance\.json"):
         kind_of_output(other)
+
+
+def test_killed_while_it_finishes_nothing_is_trained_again(folder, monkeypatch):
+    code = (
+        "import os, signal, sys; from hf_turkembed import record; from scripts import run_script\n"
+        "record.observe_hardware = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run_script(*sys.argv[1:])\n"
+    )
+    command = ["distill", folder / "recipe.yaml", f"output_dir={folder / 'killed'}", "distill.keep=last"]
+    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, (ROOT, ROOT / "recipes", ROOT / "tests")))}
+    killed = subprocess.run([sys.executable, "-c", code, *map(str, command)], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert distil(folder, "last") is None
+    with monkeypatch.context() as patch:
+        patch.setattr("accelerate.Accelerator.backward", lambda *arguments: pytest.fail("a step was trained again"))
+        assert run_script(*command, folder=folder) is None
+    finished = [(folder / run / "distill" / "model.safetensors").read_bytes() for run in ("killed", "last")]
+    assert finished[0] == finished[1]
+    assert record.read_provenance(folder / "killed" / "distill").observed.runs == 2
 
 
 def test_the_best_weights_need_rows_to_be_compared_on(folder, vectors):
