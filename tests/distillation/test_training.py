@@ -184,6 +184,15 @@ def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, 
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "table.safetensors", "optimizer.bin"])
+def test_a_checkpoint_that_was_cut_short_is_named(student, vectors, tmp_path, file):
+    run(student, vectors, tmp_path / "run")
+    damaged = tmp_path / "run" / "checkpoint-10" / file
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"checkpoint-10 cannot be read .*; remove it, and training begins anew"):
+        run(student, vectors, tmp_path / "run")
+
+
 def test_the_best_weights_are_kept(student, vectors, tmp_path):
     # So high a rate that the student gets worse once it has learnt.
     schedule = replace(SCHEDULE, epochs=8, learning_rate=0.5, embedding_learning_rate=0.5, warmup_ratio=0.9)
