@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import logging
 import shutil
 import time
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset, DatasetDict
+from safetensors import SafetensorError, safe_open
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
 from torch.accelerator import is_available
@@ -28,6 +31,7 @@ from hf_turkembed.strict_yaml import convert, strip_optional
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
+_STATE_FILE = "trainer_state.json"
 # What the trainer must not be told twice, or what would write elsewhere than into the stage's folder.
 _RESERVED = (
     "output_dir",
@@ -107,7 +111,7 @@ def finetune(
     arguments = make_arguments(folder, batch_size=batch_size, training=training, seed=seed)
     for name, task in tasks.items():
         check_training_rows(task.rows, batch_size, f"task `{name}`")
-    trainer = SentenceTransformerTrainer(
+    trainer = StageTrainer(
         model=model,
         args=arguments,
         train_dataset=DatasetDict({name: Dataset.from_dict(dict(task.rows)) for name, task in tasks.items()}),
@@ -223,20 +227,37 @@ def _check_settings(training: Mapping[str, Any]) -> None:
             convert(kinds[key], value, "the trainer", f"training.{key}")
 
 
+class StageTrainer(SentenceTransformerTrainer):
+    """The trainer, going on from a checkpoint in the precision of the model that is trained."""
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]
+        """Give the model the weights of a checkpoint."""
+        _load_weights(self.model, Path(checkpoint_path))
+
+
+def _load_weights(model: SentenceTransformer, checkpoint: Path) -> None:
+    """Give a model the weights of a checkpoint.
+
+    That of an adapter leads to its base, in whose own precision, 16 bits perhaps, the adapter would be loaded as well.
+    """
+    saved = SentenceTransformer(str(checkpoint), device="cpu", model_kwargs={"dtype": model.dtype})
+    model.load_state_dict(saved.state_dict())
+
+
 def _train(
     trainer: SentenceTransformerTrainer, model: SentenceTransformer, checkpoints: Path
 ) -> tuple[TrainerState, float]:
     """Train to the end, from the last checkpoint where there is one; return the state and the seconds of a step."""
     last = _last_whole_checkpoint(checkpoints)
-    before = TrainerState.load_from_json(str(Path(last, "trainer_state.json"))) if last is not None else TrainerState()
+    before = TrainerState.load_from_json(str(last / _STATE_FILE)) if last is not None else TrainerState()
     started = time.monotonic()
     if last is not None:
         logger.info("finetune: going on from step %d of %d", before.global_step, before.max_steps)
     if last is not None and before.global_step >= before.max_steps:
         # Told to go on from its last step, the trainer would take one more.
-        model.load_state_dict(SentenceTransformer(last, device="cpu").state_dict())
+        _load_weights(model, last)
         return before, 0.0
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
     # Accelerate leaves its autocast around the forward of a model that was trained in another precision.
     extract_model_from_parallel(model, keep_fp32_wrapper=False)
     return trainer.state, (time.monotonic() - started) / max(1, trainer.state.global_step - before.global_step)
@@ -260,17 +281,42 @@ def _last_loss(state: TrainerState) -> float:
     return float(losses.get("loss", losses.get("train_loss", float("nan"))))
 
 
-def _last_whole_checkpoint(folder: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end, and remove those that were not."""
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end, and remove those that were not.
+
+    Raises:
+        ValueError: If a file of it was cut short since.
+    """
     whole = _whole_checkpoints(folder)
     for path in set(folder.glob("checkpoint-*")) - set(whole.values()):
         # Every process does so, each perhaps with files that another one was quicker to remove.
         shutil.rmtree(path, ignore_errors=True)
-    return str(whole[max(whole)]) if whole else None
+    if not whole:
+        return None
+    last = whole[max(whole)]
+    for file in sorted(last.iterdir()):
+        if file.suffix in (".pt", ".pth") and not is_zipfile(file):
+            raise ValueError(f"{file} cannot be read (no archive of torch); remove {last}, and run the step again.")
+        if file.suffix == ".safetensors":
+            try:
+                with safe_open(file, "pt"):
+                    pass
+            except SafetensorError as error:
+                raise ValueError(f"{file} cannot be read ({error}); remove {last}, and run the step again.") from error
+    return last
 
 
 def _whole_checkpoints(folder: Path) -> dict[int, Path]:
     """Return the checkpoints that were written to their end, by step."""
-    # The trainer writes its state last.
-    states = folder.glob("checkpoint-*/trainer_state.json")
+    # The trainer writes its state last, and not at once.
+    states = (path for path in folder.glob(f"checkpoint-*/{_STATE_FILE}") if _is_json(path))
     return {int(path.parent.name.rpartition("-")[2]): path.parent for path in states}
+
+
+def _is_json(path: Path) -> bool:
+    """Tell whether a file was written to its end."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

@@ -6,7 +6,7 @@ from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
-from hf_turkembed.finetuning import Task, discard_unfinished, finetune, training
+from hf_turkembed.finetuning import Task, add_adapter, discard_unfinished, finetune, training
 from hf_turkembed.step import remove_scratch
 
 TRIPLETS = {
@@ -36,10 +36,28 @@ SCORED = {loss: {"sts": Task(rows=PAIRS, loss=loss)} for loss in ("cosent", "ang
 BOTH = {**RANKING, **SCORED["cosent"]}
 
 
-def run(folder, gemma, tasks=RANKING, **settings):
-    model = SentenceTransformer(str(gemma), device="cpu")
+def run(folder, gemma, tasks=RANKING, rank=None, **settings):
+    model = SentenceTransformer(str(gemma), device="cpu", model_kwargs={"dtype": "float32"})
+    if rank is not None:
+        add_adapter(model, rank=rank, alpha=32, dropout=0.1, target_modules=(), seed=3)
     arguments = {"matryoshka_dims": MATRYOSHKA_DIMS, "batch_size": 8, "training": TRAINING, "seed": 3, **settings}
     return model, finetune(model, tasks, folder, **arguments)
+
+
+class CutOff(Exception):
+    pass
+
+
+def cut_off_at(step, patch):
+    """Let training stop before a step."""
+
+    class Stop(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == step:
+                raise CutOff
+
+    real = training.StageTrainer
+    patch.setattr(training, "StageTrainer", lambda callbacks, **kwargs: real(**kwargs, callbacks=[*callbacks, Stop()]))
 
 
 def distance(left, right):
@@ -96,24 +114,10 @@ def test_bfloat16_is_for_forward_passes_and_weights_stay_float32(gemma, tmp_path
 @pytest.mark.parametrize("tasks", [RANKING, BOTH], ids=["ranking", "both"])
 def test_a_stage_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(gemma, tmp_path, monkeypatch, tasks):
     reference, undisturbed = run(tmp_path / "undisturbed", gemma, tasks)
-
-    class CutOff(Exception):
-        pass
-
-    class CutOffAtFive(TrainerCallback):
-        def on_step_begin(self, args, state, control, **kwargs):
-            if state.global_step == 5:
-                raise CutOff
-
-    real = training.SentenceTransformerTrainer
-    monkeypatch.setattr(
-        training,
-        "SentenceTransformerTrainer",
-        lambda callbacks, **kwargs: real(**kwargs, callbacks=[*callbacks, CutOffAtFive()]),
-    )
-    with pytest.raises(CutOff):
-        run(tmp_path / "cut", gemma, tasks)
-    monkeypatch.setattr(training, "SentenceTransformerTrainer", real)
+    with monkeypatch.context() as patch:
+        cut_off_at(5, patch)
+        with pytest.raises(CutOff):
+            run(tmp_path / "cut", gemma, tasks)
     resumed, report = run(tmp_path / "cut", gemma, tasks)
     for name, value in resumed.state_dict().items():
         assert torch.equal(value, reference.state_dict()[name])
@@ -131,15 +135,43 @@ def test_a_stage_that_was_trained_but_not_saved_takes_no_further_step(gemma, tmp
     assert (report.steps, report.final_loss) == (done.steps, done.final_loss)
 
 
-def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_path):
+def test_an_adapter_of_a_base_in_sixteen_bits_goes_on_from_the_bits_that_it_had(gemma, tmp_path, monkeypatch):
+    SentenceTransformer(str(gemma), device="cpu", model_kwargs={"dtype": "bfloat16"}).save(str(tmp_path / "base"))
+    base = tmp_path / "base"
+    reference, _ = run(tmp_path / "undisturbed", base, rank=4)
+    with monkeypatch.context() as patch:
+        cut_off_at(5, patch)
+        with pytest.raises(CutOff):
+            run(tmp_path / "cut", base, rank=4)
+    # Resumed in the middle, and once more when all that is missing is its saving.
+    for _ in range(2):
+        resumed, _ = run(tmp_path / "cut", base, rank=4)
+        for name, value in resumed.state_dict().items():
+            assert torch.equal(value, reference.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("state", [None, "", '{"epoch": 1.0, "log_hist'])
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_path, state):
     reference, done = run(tmp_path, gemma)
     torn = tmp_path / "checkpoints" / "checkpoint-9"
     torn.mkdir()
     (torn / "model.safetensors").write_bytes(b"half")
+    if state is not None:
+        (torn / "trainer_state.json").write_text(state)
     again, report = run(tmp_path, gemma)
     assert report.steps == done.steps and not torn.exists()
     for name, value in again.state_dict().items():
         assert torch.equal(value, reference.state_dict()[name])
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "rng_state.pth"])
+def test_a_file_of_a_checkpoint_that_was_cut_short_is_named(gemma, tmp_path, file):
+    run(tmp_path, gemma)
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    damaged = checkpoint / file
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    with pytest.raises(ValueError, match=rf"checkpoint-6/{file} cannot be read .*; remove .*checkpoint-6, and"):
+        run(tmp_path, gemma)
 
 
 def test_torn_checkpoints_may_be_removed_by_several_processes_at_once(tmp_path, monkeypatch):
