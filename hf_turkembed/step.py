@@ -295,9 +295,18 @@ def _find_failed_write(error: BaseException, folder: Path) -> OSError | None:
 
 
 def _read_runs(step: Step) -> int:
-    """Read how often the unfinished work of the same identity was begun."""
-    if not step.progress.is_file():
-        return 0
-    progress = read_json(step.progress)
-    _check_same_run(step.partial, record.read_identity(progress["identity"]), step.identity)
-    return int(progress["runs"])
+    """Read how often the unfinished work of the same identity was begun.
+
+    Raises:
+        ValueError: If it belongs to another run, or nobody can tell to which.
+    """
+    try:
+        progress = read_json(step.progress)
+        found, runs = record.read_identity(progress["identity"]), int(progress["runs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{step.partial} holds unfinished work, but {step.progress}, which says of which run, is missing or "
+            f"damaged ({error}); remove {step.partial}, and the step begins anew."
+        ) from error
+    _check_same_run(step.partial, found, step.identity)
+    return runs

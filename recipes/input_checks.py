@@ -193,12 +193,39 @@ def check_hub_task(recipe: Recipe, task: TaskConfig, batch_size: int) -> None:
             columns=task.train.columns,
             highest_score=task.train.highest_score,
         )
-    for suite in task.held_out.values():
-        if not recipes.is_local(suite.data.source):
-            table = _read_on_hub(recipe, suite.data, suite.kind)
-            corpus.check_grades(
-                table, suite.data.source, column=suite.data.columns[-1], highest_score=suite.data.highest_score
-            )
+    check_hub_suites(recipe, task.held_out)
+
+
+def check_hub_scoring(recipe: Recipe, config: ScoreConfig) -> None:
+    """Read all data of the Hub that is scored on, before what is to be scored is trained for hours.
+
+    Raises:
+        ValueError: If a dataset cannot be read, or a row or the number of rows is not as expected.
+    """
+    check_hub_suites(recipe, config.suites)
+    if config.long_text is None:
+        return
+    if not recipes.is_local(config.long_text.pairs.source):
+        _read_on_hub(recipe, config.long_text.pairs, "retrieval")
+    section = config.long_text.corpus
+    if section.dataset is not None:
+        found = _identify_on_hub(recipe, ".dataset", "dataset", section.dataset)
+        for source in text_sources(recipe, found, "", section):
+            next(corpus.read_texts(source, seed=recipe.seed), None)
+
+
+def check_hub_suites(recipe: Recipe, suites: Mapping[str, SuiteConfig]) -> None:
+    """Read the held-out data that is on the Hub.
+
+    Raises:
+        ValueError: If a dataset cannot be read, a row or the number of rows is not as expected, or all scores or
+            labels are the same.
+    """
+    for suite in suites.values():
+        data = suite.data
+        if not recipes.is_local(data.source):
+            table = _read_on_hub(recipe, data, suite.kind)
+            corpus.check_grades(table, data.source, column=data.columns[-1], highest_score=data.highest_score)
 
 
 def _read_on_hub(recipe: Recipe, data: DatasetConfig, kind: str) -> dict[str, list[Any]]:

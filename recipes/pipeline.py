@@ -23,7 +23,7 @@ from hf_turkembed.publishing.outbox import outbox_folder
 from hf_turkembed.recipe import Recipe, load_recipe, local_path
 from hf_turkembed.step import is_done, step_folder
 from hf_turkembed.step_identity import check_external_inputs, identify
-from input_checks import check_local_data
+from input_checks import check_hub_scoring, check_local_data
 from startup import add_recipe_arguments, clear_errors, start_logging
 
 logger = logging.getLogger("pipeline")
@@ -49,6 +49,8 @@ def run(path: Path, overrides: Sequence[str] = (), *, dry_run: bool = False) -> 
     recipe = load_recipe(path, overrides)
     check_external_inputs(recipe)
     check_local_data(recipe, recipe.steps)
+    if recipe.score is not None and "score" in recipe.steps and not (dry_run or step_folder(recipe, "score").exists()):
+        check_hub_scoring(recipe, recipe.score)
     topology = topology_file(recipe)
     for step in recipe.steps:
         command = step_command(step, topology, [str(path), *overrides])

@@ -115,6 +115,36 @@ def test_all_rows_and_the_base_of_a_later_stage_are_looked_at_before_the_first_i
     assert message in error and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (
+            "suites={sts: {kind: sts, data: {source: org/sts, split: train, columns: [a, sentence2, score]}}}",
+            "org/sts (default, train), row 1: no column 'a'",
+        ),
+        (
+            "long_text={pairs: {source: org/sts, split: train, columns: [sentence1, a]}, corpus: {languages: [tr], "
+            "dataset: org/sts, dataset_config: default, text_column: sentence1}, lengths: [8], candidates: 2}",
+            "org/sts (default, train), row 1: no column 'a'",
+        ),
+        (
+            "long_text={pairs: {source: org/sts, split: train, columns: [sentence1, sentence2]}, corpus: {languages: "
+            "[tr], dataset: org/sts, dataset_config: default, text_column: a}, lengths: [8], candidates: 2}",
+            "org/sts (default, train) has no column 'a'",
+        ),
+    ],
+)
+def test_data_on_the_hub_that_is_scored_on_is_looked_at_before_anything_is_trained(
+    two_stages, tmp_path, part, message
+):
+    score = "score={models: {trained: '{output_dir}/finetune-sts'}, suites: {sts: {kind: sts, data: {source: org/sts, "
+    score += "split: train, columns: [sentence1, sentence2, score]}}}, truncate_dims: [8], batch_size: 2}"
+    overrides = ["steps=[finetune, score]", score, f"score.{part}"]
+    error = run_script("pipeline", tmp_path / "recipe.yaml", *overrides, folder=tmp_path)
+    assert error.startswith(f"error: {message}; its columns are"), error
+    assert not (tmp_path / "run").exists()
+
+
 def test_stages_in_which_nothing_is_wrong_are_trained_and_then_done(two_stages, tmp_path, caplog):
     assert two_stages() is None
     with caplog.at_level(logging.INFO):

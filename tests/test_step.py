@@ -13,6 +13,7 @@ from small_step import run, write_recipe
 
 from hf_turkembed import record
 from hf_turkembed import step as steps
+from hf_turkembed.json_files import write_json
 from hf_turkembed.step import finish_step, open_step
 
 
@@ -80,6 +81,21 @@ def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
     assert record.read_provenance(again.output).observed.runs == 2
 
 
+@pytest.mark.parametrize("content", [None, "", "{}", '{"identity": 1, "runs": 1}'])
+def test_unfinished_work_of_which_nobody_knows_the_run_is_not_gone_on_with(recipe, tmp_path, content):
+    killed(recipe(), resumable=True)
+    progress = tmp_path / "run" / "clone.progress.json"
+    progress.unlink()
+    if content is not None:
+        progress.write_text(content)
+    message = r"clone.partial holds unfinished work, but .*clone.progress.json, .*; remove .*clone.partial, and"
+    with pytest.raises(ValueError, match=message), open_step(recipe("clone.max_length=32"), "clone", resumable=True):
+        pass
+    shutil.rmtree(tmp_path / "run" / "clone.partial")
+    with open_step(recipe("clone.max_length=32"), "clone", resumable=True) as step:
+        assert step.runs_before == 0
+
+
 @pytest.mark.parametrize("resumable", [False, True])
 @pytest.mark.parametrize("moment", ["before its scratch is removed", "after"])
 def test_a_run_killed_after_its_record_is_complete_without_running_again(recipe, moment, resumable):
@@ -109,6 +125,7 @@ def test_a_run_killed_after_its_record_is_complete_without_running_again(recipe,
 def test_unfinished_work_with_a_record_but_not_its_files_is_gone_on_with(recipe):
     step = run(recipe())
     step.output.rename(step.partial)
+    write_json(step.progress, {"identity": step.identity, "runs": 1})
     (step.partial / "result.txt").unlink()
     with open_step(recipe(), "clone", resumable=True) as again:
         assert not again.done

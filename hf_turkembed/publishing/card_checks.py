@@ -17,7 +17,7 @@ from hf_turkembed.publishing.card_metadata import ALLOWED_KEYS, CARD_FILE
 from hf_turkembed.publishing.cards import render_card
 from hf_turkembed.publishing.comparisons import Check, check_faults, describe_error
 from hf_turkembed.publishing.eval_results import EVAL_RESULTS_FOLDER, format_eval_results
-from hf_turkembed.publishing.licences import NOTICE_FILE, notice_for
+from hf_turkembed.publishing.licences import NOTICE_FILE, first_licence, notice_for
 from hf_turkembed.publishing.lineage import RepoKind
 from hf_turkembed.publishing.release_section import cut_related
 from hf_turkembed.score_figure import SCORES_FIGURE
@@ -64,7 +64,7 @@ def check_card(folder: Path, kind: RepoKind, repo_id: str | None) -> list[Check]
     except Exception as error:
         return [*checks, Check(name="scores", passed=False, detail=describe_error(error))]
     if header:
-        checks.append(check_faults("notice", _wrong_notice(folder, header.get("license"))))
+        checks.append(check_faults("notice", _wrong_notice(folder, first_licence(header.get("license")))))
         checks.append(check_faults("card", _wrong_card(text, header, folder, kind, repo_id, report)))
     if kind in ("model", "tokenizer"):
         checks.append(check_faults("figures", _wrong_figures(folder, kind, report)))
@@ -105,7 +105,9 @@ def _read_header(path: Path) -> tuple[dict[str, Any], list[str]]:
     languages, license = header.get("language", []), header.get("license")
     if not (isinstance(languages, list) and all(isinstance(language, str) for language in languages)):
         errors.append(f"`language` is {languages!r}, expected a list of texts")
-    if not isinstance(license, str | None):
+    # Vectors have one of their own, and that of their texts.
+    several = isinstance(license, list) and len(license) == 2 and all(isinstance(name, str) for name in license)
+    if not (several or isinstance(license, str | None)):
         errors.append(f"`license` is {license!r}, expected a text")
     # What cannot be rendered again is not compared.
     return ({} if errors else header), errors
@@ -137,7 +139,7 @@ def _wrong_card(
     expected = render_card(
         folder,
         repo_id=named,
-        license=header.get("license"),
+        license=first_licence(header.get("license")),
         languages=header.get("language", []),
         report=report,
         base_model=adapters.read_base(folder) if kind == "adapter" else None,

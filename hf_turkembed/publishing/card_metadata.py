@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
 from hf_turkembed.markdown import format_name
-from hf_turkembed.publishing import lineage
+from hf_turkembed.publishing import licences, lineage
 from hf_turkembed.record import Provenance
 from hf_turkembed.scores import Score
 
@@ -158,11 +158,12 @@ def dataset_metadata(
         ValueError: If the record of the dataset does not say which languages it holds.
     """
     configs = dataset_configs(chain[0])
+    stated = licences.header_licence(license, chain)
     rows = chain[0].observed.counts.get("rows")
     return _to_yaml(
         DatasetCardData(
             language=list(languages) or None,
-            license=license,
+            license=stated,
             task_categories=list(task_categories),
             size_categories=None if rows is None else [_size_category(rows)],
             source_datasets=lineage.find_datasets(chain) or None,

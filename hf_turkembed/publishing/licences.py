@@ -24,7 +24,8 @@ def choose_licence(license: str | None, chain: Sequence[Provenance]) -> str | No
 
     Returns:
         The given one; without one, the one that binds what was made from an input, or None where none does. Texts keep
-        the one that their own recipe states, which is not that of a model they are for.
+        the one that their own recipe states, which is not that of a model they are for; vectors have theirs where
+        there is no other, see also `header_licence`.
 
     Raises:
         ValueError: If the given one is no id, or an input is under terms that go along with everything made from it,
@@ -38,7 +39,8 @@ def choose_licence(license: str | None, chain: Sequence[Provenance]) -> str | No
         return own
     binding = {licence: name for name, licence in recorded_licences(chain).items() if licence.startswith(_BINDING)}
     if license is None:
-        license = next(iter(binding), None)
+        own = text_licence(chain) if chain[0].identity.step == "embed" else None
+        license = next(iter(binding), own)
     for licence, name in binding.items():
         if licence != license:
             raise ValueError(
@@ -46,6 +48,17 @@ def choose_licence(license: str | None, chain: Sequence[Provenance]) -> str | No
                 f"made from it; publish it under {licence!r}."
             )
     return license
+
+
+def header_licence(license: str | None, chain: Sequence[Provenance]) -> str | list[str] | None:
+    """Return what the header of a card states: of vectors, which hold their texts as well, the texts' licence too."""
+    texts = text_licence(chain) if chain[0].identity.step == "embed" else None
+    return license if license is None or texts in (None, license) else [license, texts]
+
+
+def first_licence(stated: str | list[str] | None) -> str | None:
+    """Return the licence of what was made, of those that a header states."""
+    return stated[0] if isinstance(stated, list) else stated
 
 
 def recorded_licences(chain: Sequence[Provenance]) -> dict[str, str]:
@@ -65,7 +78,10 @@ def text_licence(chain: Sequence[Provenance]) -> str | None:
 
 def describe_terms(license: str | None, chain: Sequence[Provenance]) -> str:
     """State the licence, and those of the inputs."""
+    stated = header_licence(license, chain)
     own = "None was stated." if license is None else f"{format_code(license)}."
+    if isinstance(stated, list):
+        own = f"{format_code(stated[0])}, and {format_code(stated[1])} for the texts that stand beside the vectors."
     if license == "gemma":
         own += f" The [Gemma Terms of Use]({GEMMA_TERMS}) apply, see `{NOTICE_FILE}`."
     text = f"{own} The terms of what it was made from, named above, stay in force"

@@ -64,7 +64,7 @@ def stage_folder(folder: Path, staged: Path, *, card: str, report: ScoreReport) 
     if (folder / records.PROVENANCE_FILE).is_file():
         write_lineage(staged, read_whole_chain(folder))
     (staged / CARD_FILE).write_text(card, encoding="utf-8", newline="\n")
-    if notice := licences.notice_for(ModelCard(card).data.get("license")):
+    if notice := licences.notice_for(licences.first_licence(ModelCard(card).data.get("license"))):
         (staged / licences.NOTICE_FILE).write_text(notice, encoding="utf-8", newline="\n")
     if report.all_scores:
         _write_scores(staged, report)

@@ -133,14 +133,31 @@ def test_texts_are_published_under_their_own_licence_and_load(output, tmp_path):
     assert DatasetCard.load(Path(published.location) / "README.md").data.license == "cc-by-sa-3.0"
 
 
-def test_what_was_made_from_texts_names_their_licence_and_keeps_its_own(output, step_writer):
+@pytest.mark.parametrize(
+    ("given", "stated", "terms"),
+    [
+        (
+            "gemma",
+            ["gemma", "cc-by-sa-3.0"],
+            "`gemma`, and `cc-by-sa-3.0` for the texts that stand beside the vectors.",
+        ),
+        ("cc-by-sa-3.0", "cc-by-sa-3.0", "`cc-by-sa-3.0`."),
+        (None, "cc-by-sa-3.0", "`cc-by-sa-3.0`."),
+    ],
+)
+def test_vectors_state_the_licence_of_their_texts_too(output, step_writer, tmp_path, given, stated, terms):
     folder = output.parent / "embed"
+    write_texts(folder, plan_shards(ROWS, 8, validation_rows=2))
     texts = Input(role="texts", kind="dataset", name="{output_dir}/corpus", digest="7" * 64)
     texts = replace(texts, record=read_provenance(output).identity.digest)
     teacher = Input(role="teacher", kind="model", name="example/teacher", revision="1" * 40)
     recipe = {"teacher": "t", "corpus": None, "texts": "{output_dir}/corpus", "max_length": 64, "prompt": None}
     step_writer(folder, "embed", recipe, [teacher, texts], {"languages": {"tr": 12}, "embedding_dim": 8})
-    text = render_card(folder, repo_id="acme/vectors", **SETTINGS)
-    assert DatasetCard(text).data.license == "gemma"
-    assert "named above, stay in force: the texts under `cc-by-sa-3.0`." in text
+    text = render_card(folder, repo_id="acme/vectors", **{**SETTINGS, "license": given})
+    assert DatasetCard(text).data.license == stated
+    assert terms in text and "named above, stay in force: the texts under `cc-by-sa-3.0`." in text
+    stage_folder(folder, tmp_path / "staged", card=text, report=SETTINGS["report"])
+    assert (tmp_path / "staged" / "NOTICE").is_file() == (given == "gemma")
+    found = {check.name: check.passed for check in verify_folder(tmp_path / "staged").checks}
+    assert found["card header"] and found["notice"] and found["card"]
     assert "| `corpus` | text: `texts`" in text
