@@ -215,10 +215,15 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
 
 
 def find_damaged(folder: Path) -> list[Path]:
-    """List the files of a finished step that are missing, or others than those whose digests its record holds."""
-    outputs = read_provenance(folder).observed.outputs.items()
-    found = ((folder / name, digest) for name, digest in outputs)
-    return [path for path, digest in found if not path.is_file() or digest_file(path) != digest]
+    """List the files of a finished step that are missing, or others than those whose digests its record holds.
+
+    Of tables, which are found by their place, those that it does not name are listed too.
+    """
+    outputs = read_provenance(folder).observed.outputs
+    found = {folder / name: digest for name, digest in outputs.items()}
+    changed = [path for path, digest in found.items() if not path.is_file() or digest_file(path) != digest]
+    tables = folder.rglob("*.parquet") if any(path.suffix == ".parquet" for path in found) else ()
+    return changed + sorted(set(tables) - set(found))
 
 
 def check_outputs(folder: Path) -> None:

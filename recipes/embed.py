@@ -18,7 +18,7 @@ from hf_turkembed.distillation import (
 )
 from hf_turkembed.distillation.vectors import SCRATCH
 from hf_turkembed.recipe import Recipe
-from hf_turkembed.record import PROVENANCE_FILE, Identity, read_provenance
+from hf_turkembed.record import PROVENANCE_FILE, Identity, digest_file, read_provenance
 from hf_turkembed.step import finish_step, open_step
 from inputs import fetch, load_encoder, text_sources
 from startup import clear_errors, read_recipe, start_process_group
@@ -62,6 +62,7 @@ def main() -> None:
             if accelerator.is_main_process:
                 checked = check_vectors(teacher, step.partial, rows=_CHECKED_ROWS, seed=recipe.seed)
                 counts = count_rows(step.partial, config.batch_tokens) | {"checked": checked}
+                counts["tokenizer"] = digest_file(folder / "tokenizer.json")
                 # Another than was asked for where flash attention is not at hand.
                 counts["attention"] = model[0].model.config._attn_implementation
                 check_checksums(step.partial)

@@ -1,6 +1,7 @@
 """The texts that a teacher embeds, as a step of their own: what it writes, and that vectors are of the same rows."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from scripts import run_script
 from hf_turkembed import record
 from hf_turkembed.chain import read_chain
 from hf_turkembed.corpus import TextRow, is_parallel, list_shards, plan_shards, read_shards, write_texts
+from hf_turkembed.json_files import as_plain, write_json
 from hf_turkembed.recipe import load_recipe
 
 
@@ -80,6 +82,7 @@ def test_the_attention_that_was_used_is_recorded_where_another_was_asked_for(rec
     assert run_script("embed", recipe, *overrides) is None
     found = record.read_provenance(output / "embed")
     assert found.identity.recipe["attention"] == "flash_attention_2" and found.observed.counts["attention"] == "sdpa"
+    assert found.observed.counts["tokenizer"] == record.digest_file(recipe.parent / "teacher" / "tokenizer.json")
     assert "flash_attention_2 needs a GPU and flash-attn, which are not at hand" in caplog.text
 
 
@@ -105,6 +108,25 @@ def test_a_finished_store_that_was_damaged_is_refused_by_the_step_that_reads_it_
     assert {name: (store / name).stat().st_mtime_ns for name in whole} == times
     assert record.read_provenance(store).observed.runs == 2
     assert not (store / "checksums").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_shard_that_is_none_of_the_corpus_is_refused_and_removed(recipe, finished):
+    store = recipe.parent / f"surplus-{finished}" / "embed"
+    embed = ("embed", recipe, f"output_dir={store.parent}", "embed.texts={output_dir}/../run/corpus")
+    assert run_script(*embed) is None
+    undisturbed = list_shards(store)
+    surplus = store / "data" / "tr" / "train-00099.parquet"
+    shutil.copy(store / undisturbed[-1], surplus)
+    with pytest.raises(ValueError, match=rf"{surplus} is not as the step `embed` wrote it; run that step again"):
+        record.check_outputs(store)
+    if not finished:
+        identity = record.read_provenance(store).identity
+        write_json(store.with_name("embed.progress.json"), {"identity": as_plain(identity), "runs": 1})
+        (store / record.PROVENANCE_FILE).unlink()
+        store.rename(store.with_name("embed.partial"))
+    assert run_script(*embed) is None
+    assert list_shards(store) == undisturbed
 
 
 def test_killed_while_it_finishes_no_shard_is_made_again(recipe):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from hf_turkembed.corpus import Shard
+from hf_turkembed.corpus import Shard, list_shards
 from hf_turkembed.distillation.batched_encoder import BatchedEncoder
 from hf_turkembed.distillation.vectors import (
     is_whole_shard,
@@ -36,7 +36,7 @@ def embed_corpus(
     rank: int = 0,
     num_processes: int = 1,
 ) -> None:
-    """Write this process's share of the shards; shards that are already whole are left as they are.
+    """Write this process's share of the shards; those that are whole already stay, others than planned are removed.
 
     Every process walks the same shards in the same order and takes each `num_processes`-th shard, so that no two
     write the same one and any of them can redo it. A shard's batches do not depend on the number of processes.
@@ -53,7 +53,9 @@ def embed_corpus(
     Raises:
         ValueError: If the teacher gives a vector that is zero or not finite.
     """
+    planned = set()
     for number, shard in tqdm(enumerate(shards), desc="embed", unit="shard", disable=None if rank == 0 else True):
+        planned.add(shard.path(Path()).as_posix())
         if number % num_processes != rank:
             continue
         if recorded and (digest := recorded.get(shard.path(Path()).as_posix())) is not None:
@@ -63,6 +65,9 @@ def embed_corpus(
         if shard.path(folder).exists():
             logger.warning("embed: %s is not as it was written; it is made again", shard.path(folder))
         write_shard(folder, shard, _embed_shard(teacher, shard, parallel))
+    for name in set(list_shards(folder)) - planned if rank == 0 else ():
+        logger.warning("embed: %s is none of the shards of this corpus; it is removed", folder / name)
+        (folder / name).unlink()
 
 
 def check_vectors(teacher: BatchedEncoder, folder: Path, *, rows: int, seed: int) -> dict[str, float]:
