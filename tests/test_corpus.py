@@ -388,6 +388,47 @@ def test_columns_of_tables_are_text_too_and_rows_without_it_are_left_out_and_cou
         list(read_texts(TextSource(language="tr", columns=(TextColumn(file=named, column="text"),)), seed=0))
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "column", "teacher_column", "message"),
+    [
+        (b"a\tb\tc\nd\te\tf\n", "x.tsv", "2", "7", "no column '7' in any row; those of the first are 1, 2, 3"),
+        (b"a\tb\nc\td\n", "x.tsv", "7", None, "no column '7' in any row; those of the first are 1, 2"),
+        (b"a\tb\nc\td\n", "x.tsv", "0", None, "no column '0' in any row; those of the first are 1, 2"),
+        (b"en\ttr\na\tb\n", "x.tsv", "tr", "7", "no column '7'; its columns are en, tr"),
+        (
+            b'{"en": "a", "tr": "b"}\n',
+            "x.jsonl",
+            "tr",
+            "de",
+            "no column 'de' in any row; those of the first are en, tr",
+        ),
+        (b'{"en": "a", "tr": "b"}\n', "x.jsonl", "text", None, "no column 'text' in any row"),
+    ],
+)
+def test_a_table_without_the_column_is_refused_with_those_it_has(file, content, name, column, teacher_column, message):
+    column = TextColumn(file=file(content, name), column=column, teacher_column=teacher_column)
+    with pytest.raises(ValueError, match=f"{name} has {message}"):
+        corpus.check_text_sources([TextSource(language="tr", columns=(column,))])
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(b"a\n\nb\tbir\tc\n", "x.tsv"), (b'{}\n{"1": "a"}\n{"1": "b", "2": "bir", "3": "c"}\n', "x.jsonl")],
+)
+def test_a_column_may_be_missing_from_some_rows(file, content, name):
+    column = TextColumn(file=file(content, name), column="2", teacher_column="3")
+    left_out = Counter()
+    source = TextSource(language="tr", columns=(column,))
+    assert list(read_rows(source, seed=0, left_out=left_out)) == [TextRow("bir", "c")]
+    assert left_out == {"rows without text in the column": 2}
+
+
+@pytest.mark.parametrize("content", [b"\n \n", b"\xff\t\xff\n"])
+def test_a_table_without_any_text_lacks_no_column(file, content):
+    column = TextColumn(file=file(content, "x.tsv"), column="2")
+    assert list(read_texts(TextSource(language="tr", columns=(column,)), seed=0)) == []
+
+
 def test_texts_that_are_held_out_are_not_read_however_they_are_written(file):
     held_out = {strip_text(text) for text in ("Bir kedi, uyuyor!", "iki")}
     left_out = Counter()

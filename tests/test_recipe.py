@@ -1,5 +1,6 @@
 """Recipes: what is refused before any work, and how sources are named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(write):
         ("epochs: 1", "epochs: true", "`distill.epochs` is True, expected int"),
         ("learning_rate: 1.0e-4", "learning_rate: 1e-4", r"expected float \(write 5e-5 as 5.0e-5\)"),
         ("learning_rate: 1.0e-4", "learning_rate: .nan", "`distill.learning_rate` is nan"),
+        ("weight_decay: 0.0", "weight_decay: .inf", "`distill.weight_decay` is inf, expected float"),
         ("[128, 64]", "128", "`distill.matryoshka_dims` is 128, expected a list"),
         ("  epochs: 1\n", "", "`distill` lacks the key 'epochs'"),
         ("  max_length: 128", "  max_length: 128\n  precision: float16", "expected one of 'float32', 'bfloat16'"),
@@ -113,6 +115,88 @@ def test_a_corpus_needs_text_and_names_only_its_own_languages(write):
         load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr]}")))
     with pytest.raises(ValueError, match=r"`files` names \['de'\], which `languages` does not"):
         load_recipe(write(text.replace("corpus: ", "corpus: {languages: [tr], files: {de: [./x.txt]}}")))
+
+
+# A section of each step that makes a student, with what it needs and no more.
+MAKING = (
+    BASE
+    + """\
+  id_map: ./tokenizer
+  new_rows_ratio: 1.0
+tokenizer:
+  source: ./teacher
+  corpus: {languages: [tr], folders: [./text]}
+  heldout: {languages: [tr], folders: [./text]}
+  vocab_size: 1
+  max_words: 2
+corpus:
+  text: {languages: [tr], folders: [./text]}
+  shard_rows: 1
+clone:
+  teacher: ./teacher
+  tokenizer: ./tokenizer
+  matryoshka_dims: [128]
+  max_length: 1
+  heldout: {languages: [tr], folders: [./text]}
+embed:
+  teacher: ./teacher
+  corpus: {languages: [tr], folders: [./text]}
+  max_length: 1
+  batch_tokens: 1
+  shard_rows: 1
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("tokenizer", "vocab_size", "0", "at least 1"),
+        ("tokenizer", "new_tokens", "-1", "at least 0"),
+        ("tokenizer", "max_words", "1", "at least 2"),
+        ("tokenizer", "merge_order_prior", "-0.5", "at least 0"),
+        ("tokenizer", "stem_penalty", "1.5", "a share from 0 to 1"),
+        ("tokenizer", "stem_penalty", "-0.5", "a share from 0 to 1"),
+        ("tokenizer", "language_weights.tr", "0.0", "a share above 0, up to 1"),
+        ("tokenizer", "language_weights.tr", "1.5", "a share above 0, up to 1"),
+        ("tokenizer.heldout", "rows", "0", "at least 1, or null for all"),
+        ("corpus", "shard_rows", "0", "at least 1"),
+        ("corpus", "validation_rows", "-1", "at least 0"),
+        ("corpus", "test_rows", "-1", "at least 0"),
+        ("corpus.text", "rows", "-5", "at least 1, or null for all"),
+        ("corpus.text", "rows_by_language.tr", "0", "at least 1"),
+        ("corpus.text", "skip_rows", "-1", "at least 0"),
+        ("corpus.text", "skip_rows_by_language.tr", "-1", "at least 0"),
+        ("corpus.text", "skip_last", "-1", "at least 0"),
+        ("corpus.text", "only_last", "0", "at least 1, or null for all"),
+        ("clone", "max_length", "0", "at least 1"),
+        ("embed", "max_length", "0", "at least 1"),
+        ("embed", "batch_tokens", "0", "at least 1"),
+        ("embed", "shard_rows", "0", "at least 1"),
+        ("embed", "validation_rows", "-1", "at least 0"),
+        ("embed", "test_rows", "-1", "at least 0"),
+        ("distill", "epochs", "0", "at least 1"),
+        ("distill", "batch_size", "0", "at least 1"),
+        ("distill", "batch_tokens", "-5", "at least 1"),
+        ("distill", "max_length", "0", "at least 1"),
+        ("distill", "checkpoint_steps", "0", "at least 1"),
+        ("distill", "learning_rate", "0.0", "more than 0"),
+        ("distill", "embedding_learning_rate", "0.0", "more than 0"),
+        ("distill", "max_grad_norm", "0.0", "more than 0"),
+        ("distill", "weight_decay", "-0.1", "at least 0"),
+        ("distill", "pre_dense_weight", "-0.1", "at least 0"),
+        ("distill", "similarity_weight", "-0.1", "at least 0"),
+        ("distill", "warmup_ratio", "3.0", "a share from 0 to 1"),
+        ("distill", "warmup_ratio", "-0.1", "a share from 0 to 1"),
+        ("distill", "new_rows_ratio", "2.0", "a share from 0 to 1"),
+        ("distill", "new_rows_ratio", "-0.1", "a share from 0 to 1"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_when_the_recipe_is_read(write, section, key, value, expected):
+    path = write(MAKING)
+    load_recipe(path)
+    with pytest.raises(ValueError, match=re.escape(f"`{section}`: `{key}` is {value}, expected {expected}.")):
+        load_recipe(path, [f"{section}.{key}={value}"])
 
 
 def test_sources_are_found_with_their_roles_and_kinds(write):

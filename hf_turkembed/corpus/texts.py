@@ -172,7 +172,8 @@ def check_text_sources(sources: Sequence[TextSource]) -> None:
     A language whose local files hold none is warned of; a dataset is not opened.
 
     Raises:
-        ValueError: If a language has neither files nor a dataset, or no language has a usable line.
+        ValueError: If a language has neither files nor a dataset, a table without usable text lacks the column, or no
+            language has a usable line.
     """
     empty: list[TextSource] = []
     for source in sources:
@@ -248,26 +249,42 @@ def _columns(column: str, teacher_column: str | None) -> list[str]:
 
 
 def _cells(column: TextColumn, left_out: Counter[str]) -> Iterator[list[Any]]:
-    """Yield what stands in a row's columns, None where a row is too short."""
+    """Yield what stands in a row's columns, None where a row lacks one."""
     lines = _decode(_lines(column.file), left_out)
     names = _columns(column.column, column.teacher_column)
     if column.file.suffix == ".jsonl":
-        for row in _objects(lines, left_out):
-            yield [row.get(name) for name in names]
+        yield from _pick(_objects(lines, left_out), names, column.file)
         return
     if all(name.isdigit() for name in names):
-        indexes = [int(name) - 1 for name in names]
-    else:
-        header = _header(column.file)
-        if header is None:
-            return
-        next(lines)
-        for name in names:
-            if name not in header:
-                raise ValueError(f"{column.file} has no column {name!r}; its columns are {', '.join(header)}.")
-        indexes = [header.index(name) for name in names]
+        yield from _pick(map(_number_cells, lines), names, column.file)
+        return
+    header = _header(column.file)
+    if header is None:
+        return
+    next(lines)
+    for name in names:
+        if name not in header:
+            raise ValueError(f"{column.file} has no column {name!r}; its columns are {', '.join(header)}.")
+    indexes = [header.index(name) for name in names]
     for cells in (line.split("\t") for line in lines):
         yield [cells[index] if index < len(cells) else None for index in indexes]
+
+
+def _number_cells(line: str) -> dict[str, Any]:
+    """Name the cells of a line by their numbers; a blank line has none."""
+    return {str(number): cell for number, cell in enumerate(line.split("\t"), 1)} if line.strip() else {}
+
+
+def _pick(rows: Iterable[dict[str, Any]], names: Sequence[str], file: Path) -> Iterator[list[Any]]:
+    """Yield what stands in a row's columns where no header names them: one that no row has shows only at the end."""
+    first: dict[str, Any] = {}
+    lacking = names
+    for row in rows:
+        first = first or row
+        lacking = [name for name in lacking if name not in row]
+        yield [row.get(name) for name in names]
+    if first and lacking:
+        raise ValueError(f"{file} has no column {lacking[0]!r} in any row; those of the first are {', '.join(first)}.")
 
 
 def _header(file: Path) -> list[str] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hf_turkembed.recipe.ranges import check_range
 from hf_turkembed.recipe.sources import DataSource
 
 
@@ -75,6 +76,9 @@ class CorpusConfig:
         for name, keys in by_language.items():
             if stray := sorted(set(keys) - set(self.languages)):
                 raise ValueError(f"`{name}` names {stray}, which `languages` does not; add them there.")
+        check_range(self, "at least 1, or null for all", "rows", "only_last")
+        check_range(self, "at least 1", "rows_by_language")
+        check_range(self, "at least 0", "skip_rows", "skip_rows_by_language", "skip_last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,5 +108,4 @@ class DatasetConfig:
             raise ValueError(f"`columns` names {repeated[0]!r} twice in {list(self.columns)}; expected each once.")
         if self.highest_score <= 0:
             raise ValueError(f"`highest_score` is {self.highest_score:g}, expected a score above 0.")
-        if self.rows is not None and self.rows < 1:
-            raise ValueError(f"`rows` is {self.rows}, expected at least 1, or null for all.")
+        check_range(self, "at least 1, or null for all", "rows")

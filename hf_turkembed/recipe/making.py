@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hf_turkembed.recipe.data import CorpusConfig, DatasetConfig
+from hf_turkembed.recipe.ranges import check_range
 from hf_turkembed.recipe.sources import DataSource, ModelSource
 
 
@@ -37,6 +38,14 @@ class TokenizerConfig:
     # Share of its mass that a merge across the end of a Turkish stem loses, 0 to 1.
     stem_penalty: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Check the numbers before the corpus is counted, which takes its time."""
+        check_range(self, "at least 1", "vocab_size")
+        check_range(self, "at least 0", "new_tokens", "merge_order_prior")
+        check_range(self, "at least 2", "max_words")
+        check_range(self, "a share above 0, up to 1", "language_weights")
+        check_range(self, "a share from 0 to 1", "stem_penalty")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusStepConfig:
@@ -50,6 +59,11 @@ class CorpusStepConfig:
     # Texts of each language that are kept from training, in splits of their own.
     validation_rows: int = 0
     test_rows: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_range(self, "at least 1", "shard_rows")
+        check_range(self, "at least 0", "validation_rows", "test_rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +82,10 @@ class CloneConfig:
     initialization: Literal["mean", "scaled_mean", "weighted_mean", "random"] = "mean"
     # Stretch the positions of Gemma's layers with full attention to `max_length`.
     yarn: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_range(self, "at least 1", "max_length")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +119,9 @@ class EmbedConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        """Check that the texts come from one place, which decides on their splits."""
+        """Check the numbers, and that the texts come from one place, which decides on their splits."""
+        check_range(self, "at least 1", "max_length", "batch_tokens", "shard_rows")
+        check_range(self, "at least 0", "validation_rows", "test_rows")
         if (self.texts is None) == (self.corpus is None):
             raise ValueError("`embed` needs one of `texts` and `corpus`, not both.")
         if self.texts is not None and (self.validation_rows or self.test_rows):
@@ -146,6 +166,11 @@ class DistillConfig:
     id_map: DataSource | None = None
 
     def __post_init__(self) -> None:
-        """Check that what belongs together is given together."""
+        """Check the numbers, and that what belongs together is given together."""
+        check_range(self, "at least 1", "epochs", "batch_size", "batch_tokens", "max_length", "checkpoint_steps")
+        # Gradients are cut to `max_grad_norm`, so that with 0 nothing would move.
+        check_range(self, "more than 0", "learning_rate", "embedding_learning_rate", "max_grad_norm")
+        check_range(self, "at least 0", "weight_decay", "pre_dense_weight", "similarity_weight")
+        check_range(self, "a share from 0 to 1", "warmup_ratio", "new_rows_ratio")
         if (self.new_rows_ratio > 0) != (self.id_map is not None):
             raise ValueError("`new_rows_ratio` and `id_map` go together; one of them is missing.")
