@@ -9,7 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_turkembed.distillation import Interrupted, Objective, Schedule, distill, load_best
+from hf_turkembed.distillation import (
+    BatchedEncoder,
+    Interrupted,
+    Objective,
+    Schedule,
+    compare_by_width,
+    distill,
+    load_best,
+)
 from hf_turkembed.distillation.checkpoints import SCRATCH
 from hf_turkembed.distillation.vectors import shard_files
 from hf_turkembed.modeling.repository import check_encoder, save_model, trained_widths
@@ -56,7 +64,7 @@ def main() -> None:
                     seed=recipe.seed,
                     sts=None if config.sts is None else read_labelled(recipe, step.identity, "sts", config.sts, "sts"),
                     # Those of the clone: what is lost at a width that is not trained is seen as well.
-                    sts_dims=trained_widths(folder) or config.matryoshka_dims,
+                    compared_dims=trained_widths(folder) or config.matryoshka_dims,
                     new_rows=new_rows(recipe, config.id_map, student[0].model.get_input_embeddings().num_embeddings),
                     price_per_hour=recipe.price_per_hour,
                 )
@@ -66,8 +74,21 @@ def main() -> None:
                 raise SystemExit(143) from stopped
             if accelerator.is_main_process:
                 save_models(student, step, config, folder, with_best=report.best_step is not None)
-                finish_step(step, counts=asdict(report), num_processes=accelerator.num_processes)
+                kept = load_encoder(step.partial, "float32", accelerator.device)
+                distilled = compare(kept, vectors, config, folder)
+                counts = asdict(report) | {"distilled_cosine": distilled}
+                finish_step(step, counts=counts, num_processes=accelerator.num_processes)
         accelerator.end_training()
+
+
+def compare(
+    student: "SentenceTransformer", vectors: Path, config: DistillConfig, clone: Path
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Compare a student with the teacher on rows kept from training, at the widths of the clone."""
+    encoder = BatchedEncoder(
+        student, max_length=config.max_length, batch_tokens=config.batch_tokens, extend_window=True
+    )
+    return compare_by_width(encoder, vectors, trained_widths(clone) or config.matryoshka_dims)
 
 
 def save_models(

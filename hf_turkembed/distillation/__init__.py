@@ -4,6 +4,7 @@ from hf_turkembed.distillation.batched_encoder import BatchedEncoder, compile_ne
 from hf_turkembed.distillation.batching import MOST_PADDING, padding_share
 from hf_turkembed.distillation.checkpoints import Evaluation, load_best
 from hf_turkembed.distillation.embedding import check_vectors, embed_corpus
+from hf_turkembed.distillation.held_out import compare_by_width
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Schedule
 from hf_turkembed.distillation.training import DistillReport, Interrupted, distill
@@ -19,6 +20,7 @@ __all__ = [
     "Schedule",
     "check_checksums",
     "check_vectors",
+    "compare_by_width",
     "compile_network",
     "count_rows",
     "distill",

@@ -30,7 +30,7 @@ from hf_turkembed.distillation.checkpoints import (
     save_checkpoint,
 )
 from hf_turkembed.distillation.embedding_table import EmbeddingTable
-from hf_turkembed.distillation.held_out import HeldOut, evaluate
+from hf_turkembed.distillation.held_out import HeldOut, compare_by_width, evaluate
 from hf_turkembed.distillation.objective import Objective
 from hf_turkembed.distillation.optimizer_step import Run, Schedule, Student, take_step
 from hf_turkembed.distillation.training_rows import TrainingRows, locate_rows, open_training_rows, write_training_rows
@@ -61,6 +61,8 @@ class DistillReport:
     seconds_per_step: float
     parameters: int
     matryoshka_dims: tuple[int, ...]
+    # With the teacher on rows kept from training, before any step: see `compare_by_width`.
+    untrained_cosine: dict[str, dict[str, dict[str, float]]]
     evaluations: tuple[Evaluation, ...]
     # The step of the evaluation with the highest mean cosine; none without evaluations.
     best_step: int | None
@@ -81,7 +83,7 @@ def distill(
     max_length: int,
     seed: int,
     sts: Mapping[str, Sequence[Any]] | None = None,
-    sts_dims: Sequence[int] = (),
+    compared_dims: Sequence[int] = (),
     new_rows: Sequence[int] = (),
     price_per_hour: float | None = None,
 ) -> DistillReport:
@@ -101,7 +103,7 @@ def distill(
         max_length: Texts are cut to this many of the student's tokens.
         seed: Decides the order of the rows.
         sts: Graded pairs for the evaluations, or none.
-        sts_dims: Widths at which these are compared.
+        compared_dims: Widths at which the student is compared with the teacher before any step, and with the grades.
         new_rows: Rows of the table that belong to new tokens; needed for `new_rows_ratio`.
         price_per_hour: Of the machine, for the cost that is shown.
 
@@ -125,8 +127,10 @@ def distill(
     rates = [_rate(step, len(batches), schedule) for step in range(len(batches))]
     run = _start_run(student, accelerator, rows, rates, schedule, objective, new_rows)
     encoder = BatchedEncoder(student, max_length=max_length, batch_tokens=schedule.batch_tokens, extend_window=True)
+    untrained = compare_by_width(encoder, vectors, compared_dims) if accelerator.is_main_process else {}
+    accelerator.wait_for_everyone()
     progress = load_checkpoint(accelerator, run.table, folder)
-    held_out = HeldOut(encoder=encoder, vectors=vectors, sts=sts, sts_dims=tuple(sts_dims))
+    held_out = HeldOut(encoder=encoder, vectors=vectors, sts=sts, compared_dims=tuple(compared_dims))
     progress = _go_through(run, batches, rates, progress, folder, held_out, price_per_hour)
     run.table.release()
     return DistillReport(
@@ -138,6 +142,7 @@ def distill(
         seconds_per_step=round(progress.seconds / len(batches), 4),
         parameters=sum(parameter.numel() for parameter in student.parameters()),
         matryoshka_dims=objective.matryoshka_dims,
+        untrained_cosine=untrained,
         evaluations=tuple(progress.evaluations),
         best_step=_best_step(progress.evaluations),
     )

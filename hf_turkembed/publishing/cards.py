@@ -73,6 +73,7 @@ def render_card(
         "fertility": history.format_fertility(chain),
         "rows": history.describe_rows(chain),
         "distillation": history.describe_distillation(chain),
+        "held_out_cosines": history.format_held_out_cosines(chain),
         "versions": history.format_versions(chain[0]),
         "papers": history.papers(chain),
     }

@@ -251,6 +251,26 @@ def describe_rows(chain: Sequence[Provenance]) -> str | None:
     return text
 
 
+def format_held_out_cosines(chain: Sequence[Provenance]) -> str | None:
+    """Lay out a student's cosines with its teacher by language and width, or None where nobody measured."""
+    record = lineage.find_step(chain, "distill")
+    counts = record.observed.counts if record else {}
+    before, after = counts.get("untrained_cosine"), counts.get("distilled_cosine")
+    if not before or not after:
+        return None
+    widths = list(next(iter(after.values())))
+    rows = [
+        [escape(language), *(_format_gain(before[language][width], cells[width]) for width in widths)]
+        for language, cells in after.items()
+    ]
+    return format_table(["language", *map(escape, widths)], rows)
+
+
+def _format_gain(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Write a mean before and after, the latter with its interval."""
+    return f"{before['cosine']:.3f} to {after['cosine']:.3f} [{after['low']:.3f}, {after['high']:.3f}]"
+
+
 def describe_distillation(chain: Sequence[Provenance]) -> str | None:
     """Say how close the student came to its teacher on rows kept from training; nothing where nobody measured."""
     record, kept = lineage.find_step(chain, "distill"), _kept_evaluation(chain)

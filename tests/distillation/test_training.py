@@ -63,7 +63,7 @@ def held_out_cosine(model, vectors):
 
 def test_training_moves_the_student_towards_the_teacher_on_rows_it_has_not_seen(student, vectors, tmp_path):
     schedule = replace(SCHEDULE, epochs=20, checkpoint_steps=40)
-    report = run(student, vectors, tmp_path / "run", schedule, sts=STS, sts_dims=MATRYOSHKA_DIMS)
+    report = run(student, vectors, tmp_path / "run", schedule, sts=STS, compared_dims=MATRYOSHKA_DIMS)
     assert report.rows == 34 and report.steps == 100 and report.matryoshka_dims == MATRYOSHKA_DIMS
     first, *_, last = report.evaluations
     assert set(last.cosine) == {"tr", "en"} and set(last.spearman) == set(map(str, MATRYOSHKA_DIMS))
@@ -117,7 +117,7 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
     gemma, vectors, tmp_path, monkeypatch, last_step
 ):
     undisturbed = SentenceTransformer(str(gemma), device="cpu")
-    reference = run(undisturbed, vectors, tmp_path / "undisturbed", sts=STS, sts_dims=(32,))
+    reference = run(undisturbed, vectors, tmp_path / "undisturbed", sts=STS, compared_dims=(32,))
 
     cut = SentenceTransformer(str(gemma), device="cpu")
     real = training.take_step
@@ -129,11 +129,11 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr(training, "take_step", stop)
     with pytest.raises(CutOff):
-        run(cut, vectors, tmp_path / "cut", sts=STS, sts_dims=(32,))
+        run(cut, vectors, tmp_path / "cut", sts=STS, compared_dims=(32,))
     monkeypatch.setattr(training, "take_step", real)
 
     again = SentenceTransformer(str(gemma), device="cpu")
-    report = run(again, vectors, tmp_path / "cut", sts=STS, sts_dims=(32,))
+    report = run(again, vectors, tmp_path / "cut", sts=STS, compared_dims=(32,))
     assert same_weights(weights(again), weights(undisturbed))
     assert report.final_loss == reference.final_loss and report.evaluations == reference.evaluations
 

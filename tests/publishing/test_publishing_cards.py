@@ -214,6 +214,24 @@ def test_the_agreement_with_the_teacher_is_that_of_the_weights_that_were_kept(hu
     assert turkish.endswith("| 0.980 |" if keep == "best" else "| 0.920 |")
 
 
+def test_cosines_with_the_teacher_stand_by_language_and_width_before_and_after(hub_run):
+    path = hub_run / "distill" / "provenance.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+
+    def cells(mean):
+        return {width: {"cosine": mean, "low": mean - 0.01, "high": mean + 0.0125} for width in ("64", "16")}
+
+    content["observed"]["counts"] |= {
+        "untrained_cosine": {"en": cells(0.5), "tr": cells(0.6)},
+        "distilled_cosine": {"en": cells(0.75), "tr": cells(0.875)},
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    text = render(hub_run / "distill")
+    assert "| language | 64 | 16 |" in text
+    assert "| tr | 0.600 to 0.875 [0.865, 0.887] | 0.600 to 0.875 [0.865, 0.887] |" in text
+    assert "Cosine with the teacher's embeddings on these rows by width" not in render(hub_run / "clone")
+
+
 def test_rows_that_were_drawn_are_called_so(hub_run):
     path = hub_run / "clone" / "provenance.json"
     content = json.loads(path.read_text(encoding="utf-8"))
