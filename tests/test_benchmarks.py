@@ -139,8 +139,8 @@ def test_an_ablation_names_folders_wherever_it_writes(monkeypatch, tmp_path):
 
     planned = []
     monkeypatch.setattr(distillation, "step", lambda name, arguments, changes: planned.append((name, changes)))
-    observed = {"observed": {"counts": {"evaluations": [{}]}, "seconds": 1}}
-    monkeypatch.setattr(distillation, "read_json", lambda path: observed)
+    observed = SimpleNamespace(counts={"evaluations": [{}]})
+    monkeypatch.setattr(distillation, "read_provenance", lambda folder: SimpleNamespace(observed=observed))
     path = ROOT / "recipes/magibu/real_small.yaml"
     arguments = SimpleNamespace(recipe=path, overrides=["output_dir=out", f"data_root={tmp_path}"])
     for variant in distillation.VARIANTS:
