@@ -111,6 +111,8 @@ def open_step(
         opened = replace(_begin(recipe, step, stage, resumable), scratch=scratch)
         if opened.done and mendable:
             opened = _reopen_if_damaged(opened)
+        if opened.done:
+            logger.info("%s: already done, %s holds the same run; skipped.", opened.name, opened.output)
         lock = None if opened.done or not main_process else _lock(opened)
         if lock is not None:
             opened, lock = _prepare(opened, lock)
@@ -209,7 +211,6 @@ def _begin(recipe: Recipe, step: str, stage: str | None, resumable: bool) -> Ste
     if begun.done:
         # Left where a run was killed between its last two moves.
         begun.progress.unlink(missing_ok=True)
-        logger.info("%s: already done, %s holds the same run; skipped.", name, output)
     return begun
 
 

@@ -126,12 +126,13 @@ def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     rows = {"tr": [TextRow(f"{text} {number}") for number in range(30) for text in TEXTS]}
     teacher = BatchedEncoder(SentenceTransformer(str(gemma), device="cpu"), max_length=64, batch_tokens=512)
     embed_corpus(teacher, plan_shards(rows, 99, validation_rows=9), tmp_path)
-    settings = ["--rows", 128, "--seeds", 0, "--matryoshka-dims", *MATRYOSHKA_DIMS]
+    settings = ["--rows", 128, "--seeds", 0, "--batch-sizes", 8, 16]
+    settings += ["--matryoshka-dims", *MATRYOSHKA_DIMS]
     text = run("benchmarks/distill", "--student", gemma, "--vectors", tmp_path, *settings)
     names = [line.split("|")[1].strip() for line in text.splitlines() if line[:2] == "| " and "cosine" not in line]
     trainer = "SentenceTransformerTrainer"
-    others = ("", ", texts grouped by length", ", 8 texts in a batch")
-    assert names[-4:] == ["hf_turkembed", *(f"{trainer}{other}" for other in others)]
+    others = ("", ", texts grouped by length", ", 8 texts in a batch", ", 16 texts in a batch")
+    assert names[-5:] == ["hf_turkembed", *(f"{trainer}{other}" for other in others)]
 
 
 def test_an_ablation_names_folders_wherever_it_writes(monkeypatch, tmp_path):

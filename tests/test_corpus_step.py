@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -203,6 +204,25 @@ def test_parallel_texts_come_back_as_they_were_written_in_shards_of_another_size
     assert is_parallel(tmp_path) and len(list_shards(tmp_path)) == 3
     expected = {(s.split, s.index): s.rows for s in plan_shards(rows, 5, validation_rows=3)}
     assert {(shard.split, shard.index): shard.rows for shard in read_shards(tmp_path, 5)} == expected
+
+
+def test_local_text_is_shuffled_by_the_seed_whether_all_or_some_of_it_is_taken(recipe, tmp_path):
+    lines = (recipe.parent / "corpus" / "tr.txt").read_bytes().splitlines()
+    for seed in (3, 4):
+        for name, rows in (("all", "{}"), ("some", "{tr: 54}")):
+            folder = tmp_path / f"{seed}-{name}"
+            overrides = [f"output_dir={folder}", f"seed={seed}", f"corpus.text.rows_by_language={rows}"]
+            assert run_script("corpus", recipe, *overrides) is None
+    found = {}
+    for folder in tmp_path.iterdir():
+        files = sorted((folder / "corpus" / "data" / "tr").glob("train-*"))
+        texts = [text for file in files for text in pq.read_table(file)["text"].to_pylist()]
+        places = [lines.index(text.encode()) for text in texts]
+        assert len(places) == 51 and places != sorted(places)
+        # No worse mixed than by chance: neighbours are a third of the length apart on average.
+        assert np.abs(np.diff(places)).mean() > len(places) / 4
+        found[folder.name] = places
+    assert len({tuple(places) for places in found.values()}) == 4
 
 
 def test_a_folder_whose_rows_are_all_held_out_is_refused_with_what_to_lower(tmp_path):

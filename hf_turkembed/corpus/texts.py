@@ -3,6 +3,7 @@
 import heapq
 import json
 import logging
+import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # Rows of a streamed dataset among which the order is random.
 _SHUFFLE_BUFFER = 10_000
+# Rows of local files among which it is.
+_SHUFFLED_ROWS = 100_000
 # From so many files on, those that are drawn first are typical enough.
 _MANY_FILES = 64
 # Texts whose digests are held at once, some 100 MB of them.
@@ -89,12 +92,12 @@ def sample_rows(
     """Yield the rows of one language that `rows` allows, from anywhere in local files, whose first are rarely typical.
 
     In memory are as many rows as are asked for. A dataset is streamed in its shuffled order, since to read all of it
-    for a few would take too long; without `rows`, everything comes in the order of the files but for those to hold
-    out, which come first.
+    for a few would take too long. Without `rows` everything comes, those to hold out first and the others shuffled,
+    each among the `_SHUFFLED_ROWS` around it.
 
     Args:
         source: What to read.
-        seed: Chooses the rows, and shuffles a streamed dataset.
+        seed: Chooses the rows and their order.
         held_out_rows: How many of the first rows will be kept from training.
         left_out: As for `read_rows`.
     """
@@ -111,7 +114,21 @@ def sample_rows(
     first = heapq.nsmallest(held_out_rows, read_rows(source, seed=seed), key=place)
     texts = {row.text for row in first}
     others = (row for row in read_rows(source, seed=seed, left_out=left_out) if row.text not in texts)
-    return chain(first, others)
+    return chain(first, _shuffle(others, random.Random(seed)))
+
+
+def _shuffle(rows: Iterable[TextRow], generator: random.Random) -> Iterator[TextRow]:
+    """Yield rows in a random order, with no more than `_SHUFFLED_ROWS` of them in memory."""
+    held: list[TextRow] = []
+    for row in rows:
+        if len(held) < _SHUFFLED_ROWS:
+            held.append(row)
+            continue
+        place = generator.randrange(len(held))
+        yield held[place]
+        held[place] = row
+    generator.shuffle(held)
+    yield from held
 
 
 def read_rows(

@@ -4,12 +4,11 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 
+from hf_turkembed.digests import check_digests, write_digests
 from hf_turkembed.json_files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ def save_checkpoint(accelerator: Any, table: Any, folder: Path, progress: Progre
         before = _checkpoints(folder)
         save_file(table.state_dict(), temporary / _TABLE_FILE)
         write_json(temporary / _PROGRESS_FILE, progress)
+        write_digests(temporary, (path for path in temporary.rglob("*") if path.is_file()))
         os.replace(temporary, folder / f"{_CHECKPOINT}-{progress.step}")
         for step, path in before.items():
             if step != progress.step:
@@ -90,20 +90,16 @@ def load_checkpoint(accelerator: Any, table: Any, folder: Path) -> Progress:
     """Go back to the last checkpoint, if there is one.
 
     Raises:
-        ValueError: If a file of it is damaged, as no kill leaves one.
+        ValueError: If a file of it is not as it was written.
     """
     found = _checkpoints(folder)
     if not found:
         return Progress(step=0, losses=[], seconds=0.0, evaluations=[])
     last = found[max(found)]
-    try:
-        accelerator.load_state(str(last))
-        table.load_state_dict(load_file(last / _TABLE_FILE))
-        content = read_json(last / _PROGRESS_FILE)
-    # What the readers of weights, and of the optimizer's state, raise.
-    except (SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{last} cannot be read ({reason}); remove it, and training begins anew.") from error
+    check_digests(last)
+    accelerator.load_state(str(last))
+    table.load_state_dict(load_file(last / _TABLE_FILE))
+    content = read_json(last / _PROGRESS_FILE)
     return Progress(**{**content, "evaluations": [Evaluation(**entry) for entry in content["evaluations"]]})
 
 

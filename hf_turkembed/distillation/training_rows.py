@@ -87,13 +87,24 @@ def write_training_rows(
 
 
 def open_training_rows(folder: Path) -> TrainingRows:
-    """Map what `write_training_rows` wrote into memory."""
+    """Map what `write_training_rows` wrote into memory.
+
+    Raises:
+        ValueError: If a file of it was cut short.
+    """
     described: dict[str, Any] = read_json(folder / _DESCRIPTION)
+    rows, starts = described["rows"], np.fromfile(folder / "starts", dtype=np.int64)
+    sizes = {"ids": 4 * int(starts[-1]) if len(starts) == rows + 1 else -1}
+    sizes |= {name: 2 * rows * width for name, width in described["widths"].items()}
+    if wrong := [name for name, size in sizes.items() if (folder / name).stat().st_size != size]:
+        raise ValueError(
+            f"{folder / wrong[0]} is not as it was written; remove {folder}, and the texts are tokenised again."
+        )
     return TrainingRows(
         ids=np.memmap(folder / "ids", dtype=np.int32, mode="r"),
-        starts=np.fromfile(folder / "starts", dtype=np.int64),
+        starts=starts,
         vectors={
-            name: np.memmap(folder / name, dtype=np.float16, mode="r", shape=(described["rows"], width))
+            name: np.memmap(folder / name, dtype=np.float16, mode="r", shape=(rows, width))
             for name, width in described["widths"].items()
         },
     )

@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset, DatasetDict
-from safetensors import SafetensorError, safe_open
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
 from torch.accelerator import is_available
 from torch.utils.data import RandomSampler
-from transformers import TrainerState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from hf_turkembed.corpus import check_training_rows
+from hf_turkembed.digests import check_digests, write_digests
 from hf_turkembed.finetuning.divergence import StopAtDivergence, find_nonfinite
 from hf_turkembed.finetuning.losses import Task, make_loss
 from hf_turkembed.strict_yaml import convert, strip_optional
@@ -116,7 +115,7 @@ def finetune(
         args=arguments,
         train_dataset=DatasetDict({name: Dataset.from_dict(dict(task.rows)) for name, task in tasks.items()}),
         loss={name: make_loss(model, task, matryoshka_dims) for name, task in tasks.items()},
-        callbacks=[StopAtDivergence()],
+        callbacks=[StopAtDivergence(), DigestCheckpoints()],
     )
     state, seconds_per_step = _train(trainer, model, folder / CHECKPOINTS)
     _check_steps(state, batch_size)
@@ -235,6 +234,17 @@ class StageTrainer(SentenceTransformerTrainer):
         _load_weights(self.model, Path(checkpoint_path))
 
 
+class DigestCheckpoints(TrainerCallback):
+    """Writes digests of a checkpoint's files into it; killed before that, the next run takes it as it is."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Write them on the main process; the others may still be writing the states of their generators."""
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir or "", f"checkpoint-{state.global_step}")
+            names = ("*.safetensors", "*.pt", "rng_state.pth", _STATE_FILE)
+            write_digests(folder, (path for name in names for path in folder.rglob(name)))
+
+
 def _load_weights(model: SentenceTransformer, checkpoint: Path) -> None:
     """Give a model the weights of a checkpoint.
 
@@ -285,7 +295,7 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint that was written to its end, and remove those that were not.
 
     Raises:
-        ValueError: If a file of it was cut short since.
+        ValueError: If a file of it is not as it was written.
     """
     whole = _whole_checkpoints(folder)
     for path in set(folder.glob("checkpoint-*")) - set(whole.values()):
@@ -294,15 +304,7 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
     if not whole:
         return None
     last = whole[max(whole)]
-    for file in sorted(last.iterdir()):
-        if file.suffix in (".pt", ".pth") and not is_zipfile(file):
-            raise ValueError(f"{file} cannot be read (no archive of torch); remove {last}, and run the step again.")
-        if file.suffix == ".safetensors":
-            try:
-                with safe_open(file, "pt"):
-                    pass
-            except SafetensorError as error:
-                raise ValueError(f"{file} cannot be read ({error}); remove {last}, and run the step again.") from error
+    check_digests(last)
     return last
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
+from damage import cut_short, flip_a_bit
 from samples import MATRYOSHKA_DIMS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss, MatryoshkaLoss
@@ -184,12 +185,22 @@ def test_the_end_of_training_is_kept_until_the_model_is_saved(student, vectors, 
     assert list((tmp_path / "run").iterdir()) == []
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "table.safetensors", "optimizer.bin"])
-def test_a_checkpoint_that_was_cut_short_is_named(student, vectors, tmp_path, file):
+@pytest.mark.parametrize("file", ["model.safetensors", "table.safetensors", "optimizer.bin", "progress.json"])
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit])
+def test_a_checkpoint_that_was_damaged_is_named(student, vectors, tmp_path, file, damage):
     run(student, vectors, tmp_path / "run")
-    damaged = tmp_path / "run" / "checkpoint-10" / file
-    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    with pytest.raises(ValueError, match=r"checkpoint-10 cannot be read .*; remove it, and training begins anew"):
+    damage(tmp_path / "run" / "checkpoint-10" / file)
+    with pytest.raises(
+        ValueError, match=rf"checkpoint-10/{file} is not as it was written; remove .*checkpoint-10, and"
+    ):
+        run(student, vectors, tmp_path / "run")
+
+
+@pytest.mark.parametrize("file", ["ids", "starts", "embedding"])
+def test_tokenised_rows_that_were_cut_short_are_named(student, vectors, tmp_path, file):
+    run(student, vectors, tmp_path / "run")
+    cut_short(tmp_path / "run" / "rows" / file)
+    with pytest.raises(ValueError, match=r"rows/\w+ is not as it was written; remove .*rows, and the texts are"):
         run(student, vectors, tmp_path / "run")
 
 

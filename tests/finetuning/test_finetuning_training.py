@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from damage import cut_short, flip_a_bit
 from samples import MATRYOSHKA_DIMS, TEXTS
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
@@ -164,13 +165,13 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(gemma, tmp_
         assert torch.equal(value, reference.state_dict()[name])
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "rng_state.pth"])
-def test_a_file_of_a_checkpoint_that_was_cut_short_is_named(gemma, tmp_path, file):
+@pytest.mark.parametrize("file", ["model.safetensors", "2_Dense/model.safetensors", "optimizer.pt", "rng_state.pth"])
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit])
+def test_a_file_of_a_checkpoint_that_was_damaged_is_named(gemma, tmp_path, file, damage):
     run(tmp_path, gemma)
     (checkpoint,) = (tmp_path / "checkpoints").iterdir()
-    damaged = checkpoint / file
-    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    with pytest.raises(ValueError, match=rf"checkpoint-6/{file} cannot be read .*; remove .*checkpoint-6, and"):
+    damage(checkpoint / file)
+    with pytest.raises(ValueError, match=rf"checkpoint-6/{file} is not as it was written; remove .*checkpoint-6, and"):
         run(tmp_path, gemma)
 
 
