@@ -154,16 +154,21 @@ def digest_path(path: Path) -> str:
     return _digest_listing(path, [path / name for name in kept if Path(name).name != PROVENANCE_FILE])
 
 
-def digest_model(folder: Path) -> str:
+def digest_model(folder: Path, *, without: str | None = None) -> str:
     """Return the SHA-256 of a model as the sorted list of names and digests of its weights and its tokenizer.
 
     Publishing adds files to a folder and rewrites small ones, but none of these, so a repo keeps the digest under
     which the folder was scored. A model without safetensors has the digest of its whole folder.
 
+    Args:
+        folder: The model.
+        without: Name of a folder in it that is still to be removed.
+
     Raises:
         FileNotFoundError: If `folder` does not exist.
     """
-    weights = sorted(folder.rglob("*.safetensors"), key=lambda file: file.relative_to(folder).as_posix())
+    found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*.safetensors")}
+    weights = [file for name, file in sorted(found.items()) if name.split("/")[0] != without]
     if not weights:
         return digest_path(folder)
     return _digest_listing(folder, [*weights, *folder.glob("tokenizer.json")])

@@ -24,6 +24,7 @@ from hf_turkembed.finetuning.training import CHECKPOINTS
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of
+from hf_turkembed.record import digest_model
 from hf_turkembed.step_identity import only_stage
 from input_checks import check_hub_inputs, check_local_data
 from inputs import fetch, labelled_source, load_encoder, read_labelled
@@ -127,6 +128,9 @@ def run_stage(recipe: Recipe, config: FinetuneConfig, name: str, accelerator: An
                 counts["merged_off_by"] = merge(model, merged, step, tasks)
                 model, parts = merged, (ADAPTER_FOLDER,)
             save_model(model, step.partial, stage.matryoshka_dims, base)
+            if parts:
+                # Under which the model is scored that the adapter, published by itself, gives.
+                counts["merged_digest"] = digest_model(step.partial, without=CHECKPOINTS)
             steps.finish_step(step, counts=counts, num_processes=accelerator.num_processes, parts=parts)
         accelerator.wait_for_everyone()
 

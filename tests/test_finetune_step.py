@@ -255,6 +255,7 @@ def test_the_adapter_is_a_part_that_holds_no_path_and_has_a_record_of_its_own(st
     weights = record.digest_file(adapter / "adapter_model.safetensors")
     assert part.observed.outputs == {"adapter_model.safetensors": weights}
     assert whole.observed.outputs["adapter/adapter_model.safetensors"] == weights
+    assert part.observed.counts["merged_digest"] == record.digest_model(stage)
     assert [found.identity.step for found in read_chain(adapter)] == ["finetune", "clone"]
 
 

@@ -68,6 +68,7 @@ def render_card(
         "is_made_up": lineage.is_made_up(chain),
         "terms": licences.describe_terms(license, chain),
         "failures": kind == "model",
+        "of_merged": kind == "adapter",
         "training_rows": history.describe_training_rows(chain),
         "history": history.format_history(chain),
         "fertility": history.format_fertility(chain),
@@ -80,7 +81,7 @@ def render_card(
     if kind == "model":
         values = _model_values(folder, chain, repo_id, license, languages, report)
     elif kind == "adapter":
-        values = _adapter_values(chain, adapters.choose_base(chain, base_model), license, languages)
+        values = _adapter_values(chain, adapters.choose_base(chain, base_model), license, languages, report)
     elif kind == "tokenizer":
         metadata = card_metadata.tokenizer_metadata(chain, license=license, languages=languages)
         values = {"metadata": metadata, "limits": history.tokenizer_limits(chain), **_tokenizer_values(folder, chain)}
@@ -130,10 +131,15 @@ def _model_values(
 
 
 def _adapter_values(
-    chain: Sequence[Provenance], base_model: str, license: str | None, languages: Sequence[str]
+    chain: Sequence[Provenance],
+    base_model: str,
+    license: str | None,
+    languages: Sequence[str],
+    report: ScoreReport,
 ) -> dict[str, Any]:
-    """Prepare what only an adapter's card shows."""
+    """Prepare what only an adapter's card shows, and what was found of the model that it was merged into."""
     widths = lineage.trained_widths(chain[0])
+    found = _score_values(report, chain[0].observed.counts.get("merged_digest", ""))
     return {
         "metadata": card_metadata.adapter_metadata(chain, base_model=base_model, license=license, languages=languages),
         "description": adapters.describe_adapter(chain[0], base_model),
@@ -142,6 +148,8 @@ def _adapter_values(
         "example_width": _choose_example_width(widths),
         "training": adapters.describe_training(chain[0]),
         "limits": adapters.adapter_limits(chain, base_model),
+        # Figures stand beside that model.
+        **{**found, "figure": None, "profile_figure": None},
     }
 
 

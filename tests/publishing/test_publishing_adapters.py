@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from hf_turkembed import record
 from hf_turkembed.chain import read_chain
+from hf_turkembed.findings import Diagnostic
 from hf_turkembed.finetuning import add_adapter, merge_adapter
 from hf_turkembed.json_files import read_json, write_json
 from hf_turkembed.publishing import publish_folder, render_card, stage_folder, verify_folder
@@ -50,13 +52,13 @@ def stage(lora):
     }
 
 
-def write_records(folder, step_writer, base, lora=None):
+def write_records(folder, step_writer, base, lora=None, **counts):
     """Write the record of a stage with an adapter, and that of the adapter alone."""
     recipe = {"max_length": 64, "stages": {"nli": stage(lora or LORA)}}
     role = "stages.nli.tasks.nli.train.source"
     inputs = [base, Input(role=role, kind="dataset", name="example/nli-tr", revision="2" * 40)]
     for part in (folder, folder / "adapter"):
-        step_writer(part, "finetune", recipe, inputs, COUNTS, licenses={"base_model": "gemma"})
+        step_writer(part, "finetune", recipe, inputs, COUNTS | counts, licenses={"base_model": "gemma"})
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,32 @@ def test_whole_card_is_as_agreed(hub_run, step_writer):
     assert (header["base_model"], header["base_model_relation"]) == ("acme/base", "adapter")
     assert (header["library_name"], header["license"]) == ("peft", "gemma")
     assert header["datasets"] == ["example/nli-tr", "example/wikipedia"]
+
+
+def test_what_was_found_of_the_merged_model_stands_in_the_adapters_card(hub_run, step_writer, report_of, tmp_path):
+    link = record.read_provenance(hub_run / "distill").identity.digest
+    base = Input(role="base_model", kind="model", name="{output_dir}/distill", digest="5" * 64, record=link)
+    merged = hub_run / "finetune-lora"
+    merged.mkdir()
+    (merged / "model.safetensors").write_bytes(b"merged")
+    report = report_of(merged)
+    [role] = {score.model for score in report.scores if score.model_digest == record.digest_model(merged)}
+    signs = [
+        Diagnostic(
+            name="forgetting", model=role, suite="nli-dev", value=0.25, threshold=0.01, detail="0.9, then 0.65"
+        ),
+        Diagnostic(name="correlation_gap", model="another", suite="sts", value=0.5, threshold=0.05),
+    ]
+    report = replace(report, diagnostics=tuple(signs))
+    write_records(merged, step_writer, base, merged_digest=record.digest_model(merged))
+    adapter = merged / "adapter"
+    write_json(adapter / "adapter_config.json", {"base_model_name_or_path": "distill"})
+    text = render_card(adapter, repo_id="example/adapter", **{**SETTINGS, "report": report})
+    assert "## Scores\n\nOf the model with this adapter merged into its base" in text
+    assert "| `forgetting` |" in text and "0.9, then 0.65" in text and "`correlation_gap`" not in text
+    assert ".png" not in text
+    write_records(merged, step_writer, base)
+    assert "## Scores" not in render_card(adapter, repo_id="example/adapter", **{**SETTINGS, "report": report})
 
 
 def test_an_adapter_whose_base_is_not_at_hand_says_that_it_was_not_loaded(staged):
