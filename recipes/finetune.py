@@ -20,7 +20,7 @@ from hf_turkembed.finetuning import (
     merge_adapter,
     mine_negatives,
 )
-from hf_turkembed.finetuning.training import CHECKPOINTS
+from hf_turkembed.finetuning.trainer_checkpoints import CHECKPOINTS
 from hf_turkembed.modeling.repository import check_encoder, check_widths, save_model
 from hf_turkembed.modeling.window import check_length
 from hf_turkembed.recipe import FinetuneConfig, Recipe, StageConfig, section_of

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 
 from hf_turkembed.corpus import fold_text
-from hf_turkembed.finetuning.training import CHECKPOINTS
+from hf_turkembed.finetuning.trainer_checkpoints import CHECKPOINTS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

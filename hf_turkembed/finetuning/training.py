@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import logging
 import shutil
 import time
@@ -19,18 +18,24 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
 from torch.accelerator import is_available
 from torch.utils.data import RandomSampler
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerState
 
 from hf_turkembed.corpus import check_training_rows
-from hf_turkembed.digests import check_digests, write_digests
 from hf_turkembed.finetuning.divergence import StopAtDivergence, find_nonfinite
 from hf_turkembed.finetuning.losses import Task, make_loss
+from hf_turkembed.finetuning.trainer_checkpoints import (
+    CHECKPOINTS,
+    STATE_FILE,
+    DigestCheckpoints,
+    StageTrainer,
+    last_whole_checkpoint,
+    load_weights,
+    whole_checkpoints,
+)
 from hf_turkembed.strict_yaml import convert, strip_optional
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
-_STATE_FILE = "trainer_state.json"
 # What the trainer must not be told twice, or what would write elsewhere than into the stage's folder.
 _RESERVED = (
     "output_dir",
@@ -150,7 +155,7 @@ def discard_unfinished(folder: Path) -> Iterator[None]:
         yield
     except ValueError:
         # Where no batch could be made, the trainer may have written one of step 0.
-        if not any(_whole_checkpoints(folder / CHECKPOINTS)):
+        if not any(whole_checkpoints(folder / CHECKPOINTS)):
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         raise
 
@@ -226,46 +231,18 @@ def _check_settings(training: Mapping[str, Any]) -> None:
             convert(kinds[key], value, "the trainer", f"training.{key}")
 
 
-class StageTrainer(SentenceTransformerTrainer):
-    """The trainer, going on from a checkpoint in the precision of the model that is trained."""
-
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]
-        """Give the model the weights of a checkpoint."""
-        _load_weights(self.model, Path(checkpoint_path))
-
-
-class DigestCheckpoints(TrainerCallback):
-    """Writes digests of a checkpoint's files into it; killed before that, the next run takes it as it is."""
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write them on the main process; the others may still be writing the states of their generators."""
-        if state.is_world_process_zero:
-            folder = Path(args.output_dir or "", f"checkpoint-{state.global_step}")
-            names = ("*.safetensors", "*.pt", "rng_state.pth", _STATE_FILE)
-            write_digests(folder, (path for name in names for path in folder.rglob(name)))
-
-
-def _load_weights(model: SentenceTransformer, checkpoint: Path) -> None:
-    """Give a model the weights of a checkpoint.
-
-    That of an adapter leads to its base, in whose own precision, 16 bits perhaps, the adapter would be loaded as well.
-    """
-    saved = SentenceTransformer(str(checkpoint), device="cpu", model_kwargs={"dtype": model.dtype})
-    model.load_state_dict(saved.state_dict())
-
-
 def _train(
     trainer: SentenceTransformerTrainer, model: SentenceTransformer, checkpoints: Path
 ) -> tuple[TrainerState, float]:
     """Train to the end, from the last checkpoint where there is one; return the state and the seconds of a step."""
-    last = _last_whole_checkpoint(checkpoints)
-    before = TrainerState.load_from_json(str(last / _STATE_FILE)) if last is not None else TrainerState()
+    last = last_whole_checkpoint(checkpoints)
+    before = TrainerState.load_from_json(str(last / STATE_FILE)) if last is not None else TrainerState()
     started = time.monotonic()
     if last is not None:
         logger.info("finetune: going on from step %d of %d", before.global_step, before.max_steps)
     if last is not None and before.global_step >= before.max_steps:
         # Told to go on from its last step, the trainer would take one more.
-        _load_weights(model, last)
+        load_weights(model, last)
         return before, 0.0
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     # Accelerate leaves its autocast around the forward of a model that was trained in another precision.
@@ -289,36 +266,3 @@ def _last_loss(state: TrainerState) -> float:
     """Return the loss of the last logging window, or the stage's mean where it was too short for one."""
     losses = {key: entry[key] for entry in state.log_history for key in ("loss", "train_loss") if key in entry}
     return float(losses.get("loss", losses.get("train_loss", float("nan"))))
-
-
-def _last_whole_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end, and remove those that were not.
-
-    Raises:
-        ValueError: If a file of it is not as it was written.
-    """
-    whole = _whole_checkpoints(folder)
-    for path in set(folder.glob("checkpoint-*")) - set(whole.values()):
-        # Every process does so, each perhaps with files that another one was quicker to remove.
-        shutil.rmtree(path, ignore_errors=True)
-    if not whole:
-        return None
-    last = whole[max(whole)]
-    check_digests(last)
-    return last
-
-
-def _whole_checkpoints(folder: Path) -> dict[int, Path]:
-    """Return the checkpoints that were written to their end, by step."""
-    # The trainer writes its state last, and not at once.
-    states = (path for path in folder.glob(f"checkpoint-*/{_STATE_FILE}") if _is_json(path))
-    return {int(path.parent.name.rpartition("-")[2]): path.parent for path in states}
-
-
-def _is_json(path: Path) -> bool:
-    """Tell whether a file was written to its end."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer, util
 
 from hf_turkembed.corpus import find_leakage
 from hf_turkembed.finetuning import mine_negatives
-from hf_turkembed.finetuning.training import CHECKPOINTS
+from hf_turkembed.finetuning.trainer_checkpoints import CHECKPOINTS
 from hf_turkembed.step import remove_scratch
 
 QUERIES = [f"{text} {number}?" for text in TEXTS for number in range(4)]

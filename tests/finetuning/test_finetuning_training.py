@@ -1,5 +1,7 @@
 """Fine-tuning: stages that learn, and going on where a stage was cut off."""
 
+import shutil
+
 import pytest
 import torch
 from damage import cut_short, flip_a_bit
@@ -8,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
 from hf_turkembed.finetuning import Task, add_adapter, discard_unfinished, finetune, training
+from hf_turkembed.finetuning.trainer_checkpoints import CHECKPOINTS, last_whole_checkpoint
 from hf_turkembed.step import remove_scratch
 
 TRIPLETS = {
@@ -124,7 +127,7 @@ def test_a_stage_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(gemm
         assert torch.equal(value, reference.state_dict()[name])
     assert report.steps == undisturbed.steps
     assert report.final_loss == pytest.approx(undisturbed.final_loss, abs=1e-4)
-    remove_scratch(tmp_path / "cut", (training.CHECKPOINTS,))
+    remove_scratch(tmp_path / "cut", (CHECKPOINTS,))
     assert list((tmp_path / "cut").iterdir()) == []
 
 
@@ -177,14 +180,14 @@ def test_a_file_of_a_checkpoint_that_was_damaged_is_named(gemma, tmp_path, file,
 
 def test_torn_checkpoints_may_be_removed_by_several_processes_at_once(tmp_path, monkeypatch):
     (tmp_path / "checkpoint-9").mkdir()
-    remove = training.shutil.rmtree
+    remove = shutil.rmtree
 
     def after_another(path, **settings):
         remove(path)
         remove(path, **settings)
 
-    monkeypatch.setattr(training.shutil, "rmtree", after_another)
-    assert training._last_whole_checkpoint(tmp_path) is None and not list(tmp_path.iterdir())
+    monkeypatch.setattr(shutil, "rmtree", after_another)
+    assert last_whole_checkpoint(tmp_path) is None and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("state", "kept"), [("checkpoint-2", True), ("checkpoint-0", False), (None, False)])
