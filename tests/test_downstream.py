@@ -86,7 +86,7 @@ def test_a_model_learns_to_search_and_goes_on_with_the_negatives_it_had(own, tmp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "SentenceTransformerTrainer", cut_off)
+        patch.setattr(training, "StageTrainer", cut_off)
         with pytest.raises(KeyboardInterrupt):
             run_script("finetune", *arguments)
     assert (tmp_path / "retrieval/finetune-own.partial/checkpoints/negatives-search.parquet").is_file()
