@@ -1,11 +1,13 @@
 """The benchmarks run and say what they measured; their numbers are nobody's business here."""
 
 import re
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from samples import MATRYOSHKA_DIMS, ROOT, TEXTS
 from scripts import run_script
 from sentence_transformers import SentenceTransformer
@@ -133,6 +135,43 @@ def test_distillation_is_timed_beside_the_trainer(run, gemma, tmp_path):
     trainer = "SentenceTransformerTrainer"
     others = ("", ", texts grouped by length", ", 8 texts in a batch", ", 16 texts in a batch")
     assert names[-5:] == ["hf_turkembed", *(f"{trainer}{other}" for other in others)]
+
+
+@pytest.mark.slow
+@pytest.mark.launch
+def test_two_processes_are_timed_beside_one_with_the_student_that_stands(gemma, tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "tr.txt").write_text(
+        "\n".join(f"{text} {n}" for n in range(30) for text in TEXTS), encoding="utf-8"
+    )
+    shutil.copytree(gemma, tmp_path / "out" / "clone")
+    corpus = {"text": {"languages": ["tr"], "folders": ["{data_root}/texts"]}, "shard_rows": 40, "validation_rows": 4}
+    sizes = {"max_length": 64, "batch_tokens": 512}
+    rates = {"learning_rate": 1e-3, "warmup_ratio": 0.0, "weight_decay": 0.0, "max_grad_norm": 1.0}
+    places = {"student": "{output_dir}/clone", "vectors": "{output_dir}/embed"}
+    content = {
+        "output_dir": "out",
+        "seed": 1,
+        "steps": ["corpus", "embed", "distill"],
+        "corpus": corpus,
+        "embed": {"teacher": "{data_root}/out/clone", "texts": "{output_dir}/corpus", **sizes, "shard_rows": 40},
+        "distill": {
+            **places,
+            **sizes,
+            **rates,
+            "epochs": 1,
+            "batch_size": 16,
+            "matryoshka_dims": list(MATRYOSHKA_DIMS),
+        },
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    command = [sys.executable, ROOT / "recipes/benchmarks/scaling.py", "recipe.yaml", f"data_root={tmp_path}"]
+    settings = ["--rows", "40", "80"]
+    done = subprocess.run([*command, *settings], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
+    assert [row[:2] for row in rows[2:]] == [[step, n] for n in "12" for step in ("embed", "distill")]
+    assert "80 rows, s" in rows[0] and all(row[-1].endswith("%") for row in rows[2:])
 
 
 def test_an_ablation_names_folders_wherever_it_writes(monkeypatch, tmp_path):

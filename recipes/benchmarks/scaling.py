@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_turkembed.markdown import format_table
-from hf_turkembed.recipe import Recipe, load_recipe
+from hf_turkembed.recipe import Recipe, is_local, load_recipe, local_path, section_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STEPS = ("embed", "distill")
@@ -47,12 +47,18 @@ def main() -> None:
 def measure(recipe: Recipe, arguments: argparse.Namespace, step: str, processes: int, rows: int) -> float:
     """Run a step on so many rows; return its seconds, start included."""
     output = Path(recipe.output_dir, "scaling", f"{rows}-{processes}")
+    student = section_of(recipe, "distill").student
+    if is_local(student):
+        # Made before, below the folder that the recipe itself names.
+        student = str(local_path(recipe, student).absolute())
     changes = [
         f"output_dir={output}",
         f"corpus.text.languages=[{arguments.language}]",
         f"corpus.text.rows_by_language={{{arguments.language}: {rows}}}",
         "embed.shard_rows=1000",
-        f"distill.vectors={output / 'embed'}",
+        "embed.texts={output_dir}/corpus",
+        "distill.vectors={output_dir}/embed",
+        f"distill.student={student}",
         "distill.checkpoint_steps=1000000",
         "distill.sts=null",
     ]
