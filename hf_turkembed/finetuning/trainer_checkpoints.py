@@ -19,8 +19,8 @@ class StageTrainer(SentenceTransformerTrainer):
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]
         """Give the model the weights of a checkpoint."""
-        # Compiled, the model is wrapped.
-        load_weights(getattr(self.model, "_orig_mod", self.model), Path(checkpoint_path))
+        # Before the trainer wraps or compiles it.
+        load_weights(self.model, Path(checkpoint_path))
 
 
 class DigestCheckpoints(TrainerCallback):
