@@ -22,7 +22,7 @@ _SETTINGS = {
     "tokenizer": ("vocab_size", "new_tokens"),
     "corpus": ("validation_rows", "test_rows"),
     "clone": ("matryoshka_dims", "max_length"),
-    "embed": ("max_length", "prompt", "precision", "attention", "validation_rows", "test_rows"),
+    "embed": ("max_length", "extend_window", "prompt", "precision", "attention", "validation_rows", "test_rows"),
     "distill": (
         "matryoshka_dims",
         "epochs",
@@ -153,7 +153,19 @@ def describe_training_rows(chain: Sequence[Provenance]) -> str | None:
     if not rows:
         return None
     named = ", ".join(f"{escape(language)} {format_value(count)}" for language, count in rows.items())
-    return f"Texts whose vectors the distillation read, by language: {named}."
+    text = f"Texts whose vectors the distillation read, by language: {named}."
+    if _is_parallel(chain):
+        text += (
+            " They are parallel text: the vector of a text is what the teacher makes of another one of the same "
+            "meaning, such as its translation, where it has one."
+        )
+    return text
+
+
+def _is_parallel(chain: Sequence[Provenance]) -> bool:
+    """Tell whether the teacher may have read other texts than the student."""
+    embed = lineage.find_step(chain, "embed")
+    return embed is not None and "teacher_text" in embed.observed.counts.get("columns", ())
 
 
 def model_limits(chain: Sequence[Provenance]) -> list[str]:
@@ -201,7 +213,7 @@ def format_fertility(chain: Sequence[Provenance]) -> str | None:
     """Lay out tokens per word before and after the change of vocabulary, or None if the chain changed none.
 
     Where a student was made, a column has its cosine with the teacher before any training, and where it was distilled,
-    another has that on rows kept from training.
+    another has that on rows kept from training, unless the teacher read another text there.
     """
     record = lineage.find_step(chain, "tokenizer")
     if record is None:
@@ -210,7 +222,8 @@ def format_fertility(chain: Sequence[Provenance]) -> str | None:
     clone = lineage.find_step(chain, "clone")
     agreement = clone.observed.counts.get("agreement", {}) if clone else {}
     kept = _kept_evaluation(chain)
-    cosines = {"untrained": agreement, "distilled": {} if kept is None else kept["cosine"]}
+    distilled = {} if kept is None or _is_parallel(chain) else kept["cosine"]
+    cosines = {"untrained": agreement, "distilled": distilled}
     shown = {name: found for name, found in cosines.items() if found}
     header = ["language", "before", "after", "tokens", *(f"cosine with the teacher, {name}" for name in shown)]
     rows = [
@@ -280,10 +293,13 @@ def describe_distillation(chain: Sequence[Provenance]) -> str | None:
     when = f"where distillation did best, after step {kept['step']:,}," if best else "at the end of distillation"
     cosines = kept["cosine"]
     low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
-    return (
+    text = (
         f"On rows that were kept from training, embeddings {when} had a mean cosine with the teacher's of "
         f"{cosines[low]:.3f} ({escape(low)}) to {cosines[high]:.3f} ({escape(high)}), over {len(cosines)} languages."
     )
+    if _is_parallel(chain):
+        text += " The teacher's are those of the other text of the same meaning, where a row has one."
+    return text
 
 
 def _kept_evaluation(chain: Sequence[Provenance]) -> Mapping[str, Any] | None:
@@ -339,9 +355,10 @@ def _format_inputs(inputs: Sequence[Input]) -> str:
 
 
 def _format_recipe(record: Provenance) -> str:
-    """Write the settings that matter."""
+    """Write the settings that matter, of switches those that are on."""
     step, recipe = record.identity.step, record.identity.recipe
-    chosen: dict[str, Any] = {key: recipe.get(key) for key in _SETTINGS.get(step, ())}
+    settings = {key: recipe.get(key) for key in _SETTINGS.get(step, ())}
+    chosen: dict[str, Any] = {key: value for key, value in settings.items() if value is not False}
     if step == "finetune":
         stage = recipe["stages"][lineage.stage_name(record)]
         training = {key: stage["training"].get(key) for key in _TRAINING_SETTINGS}

@@ -232,6 +232,31 @@ def test_cosines_with_the_teacher_stand_by_language_and_width_before_and_after(h
     assert "Cosine with the teacher's embeddings on these rows by width" not in render(hub_run / "clone")
 
 
+def test_a_student_of_parallel_text_says_that_its_teacher_read_another_text(hub_run):
+    for step, found in (
+        ("embed", {"columns": ["text", "teacher_text", "embedding"]}),
+        ("distill", {"evaluations": [{"step": 20, "cosine": {"en": 0.91, "tr": 0.52}, "spearman": {}}]}),
+    ):
+        path = hub_run / step / "provenance.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["observed"]["counts"] |= found
+        path.write_text(json.dumps(content), encoding="utf-8")
+    text = render(hub_run / "distill")
+    assert "They are parallel text: the vector of a text is what the teacher makes of another one" in text
+    assert "over 2 languages. The teacher's are those of the other text of the same meaning" in text
+    # Beside the cosine on one and the same text, before training, that on two texts would look like a loss.
+    assert "cosine with the teacher, untrained |" in text and "cosine with the teacher, distilled" not in text
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_a_teacher_that_read_beyond_its_window_is_called_so(hub_run, extended):
+    path = hub_run / "embed" / "provenance.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["identity"]["recipe"]["extend_window"] = extended
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert ("; extend window" in render(hub_run / "embed")) == extended
+
+
 def test_rows_that_were_drawn_are_called_so(hub_run):
     path = hub_run / "clone" / "provenance.json"
     content = json.loads(path.read_text(encoding="utf-8"))
