@@ -25,6 +25,8 @@ from hf_turkembed.step_licenses import hub_licenses, local_licenses
 
 logger = logging.getLogger(__name__)
 
+# The name under which safetensors writes a file before it gives it its own.
+_UNFINISHED_WEIGHTS = ".tmp??????"
 # A full disk, a full quota, a file too large for its file system, and one that cannot be written to.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # How safetensors ends the message of an error of the operating system.
@@ -249,6 +251,9 @@ def _prepare(step: Step, lock: int) -> tuple[Step, int | None]:
         logger.info("%s: was done but for its name, now %s", step.name, step.output)
         return replace(step, done=True), None
     runs = _read_runs(step) if step.resumable and any(step.partial.iterdir()) else 0
+    # What was being written when a run was killed: nothing writes under such a name again, and it would be kept.
+    for path in step.partial.rglob(_UNFINISHED_WEIGHTS):
+        path.unlink()
     if not step.resumable and any(step.partial.iterdir()):
         shutil.rmtree(step.partial)
         os.close(lock)

@@ -61,7 +61,9 @@ def clear_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise SystemExit(f"error: {error}; what is finished is kept: make room and run it again.") from error
+        raise SystemExit(
+            f"error: {error}; what is finished is kept: make room, or the folder writable, and run again."
+        ) from error
 
 
 def start_logging() -> None:

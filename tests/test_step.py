@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from damage import kill_while_weights_are_written
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from small_step import run, write_recipe
@@ -79,6 +80,16 @@ def test_a_resumable_step_keeps_what_is_there_and_counts_its_runs(recipe):
         assert (again.partial / "half.txt").exists() and again.runs_before == 1
         finish_step(again, counts={})
     assert record.read_provenance(again.output).observed.runs == 2
+
+
+def test_half_a_file_of_weights_does_not_outlive_the_run_that_was_killed_while_it_wrote_them(recipe, tmp_path):
+    killed(recipe(), resumable=True)
+    (folder,) = tmp_path.glob("run/*.partial")
+    for place in (folder, folder / ".best.tmp"):
+        place.mkdir(exist_ok=True)
+        kill_while_weights_are_written(place / "model.safetensors")
+    with open_step(recipe(), "clone", resumable=True) as again:
+        assert sorted(path.name for path in again.partial.rglob("*")) == [".best.tmp", "half.txt"]
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"identity": 1, "runs": 1}'])

@@ -106,7 +106,9 @@ def load_checkpoint(accelerator: Any, table: Any, folder: Path) -> Progress:
 def save_best(student: "SentenceTransformer", folder: Path) -> None:
     """Keep the student's weights as the best so far."""
     temporary = folder / f".{_BEST}.tmp"
-    temporary.mkdir(exist_ok=True)
+    # A killed run leaves more than the file that is written now.
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     save_model(student, str(temporary / _WEIGHTS_FILE))
     (folder / _BEST).mkdir(exist_ok=True)
     os.replace(temporary / _WEIGHTS_FILE, folder / _BEST / _WEIGHTS_FILE)

@@ -89,6 +89,16 @@ class EmbeddingTable:
         self._module.weight = leaf
         return leaf
 
+    def drop_held_gradients(self, step: int) -> None:
+        """Let rows that are held back count for nothing in the norm of the leaf's gradient.
+
+        Args:
+            step: Number of the step under way, from 1.
+        """
+        gradient = self._module.weight.grad
+        if step <= self._held_steps and self._rows is not None and gradient is not None:
+            gradient[self.updated[self._rows] >= step] = 0
+
     def apply(self, step: int) -> None:
         """End a step: move the touched rows along the leaf's gradient, and put the whole table back.
 

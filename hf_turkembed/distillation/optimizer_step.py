@@ -98,8 +98,10 @@ def take_step(run: Run, batch: NDArray[np.int64], step: int, stop_requested: boo
     if leaf.grad is not None:
         leaf.grad = accelerator.reduce(leaf.grad, "mean")
     found = accelerator.reduce(torch.stack([total, total.new_tensor(float(stop_requested))]), "sum")
-    # The same on all processes, whose gradients are.
-    norm = accelerator.clip_grad_norm_([leaf, *run.others], run.schedule.max_grad_norm)
+    # The norm is that of what moves, and the same on all processes, as their gradients are.
+    run.table.drop_held_gradients(step + 1)
+    moving = [leaf] if step < run.new_rows_steps else [leaf, *run.others]
+    norm = accelerator.clip_grad_norm_(moving, run.schedule.max_grad_norm)
     mean_loss, stop, gradient_norm = torch.stack([*found, norm]).tolist()
     if np.isfinite([mean_loss, gradient_norm]).all():
         if step >= run.new_rows_steps:

@@ -164,7 +164,9 @@ def _start_run(
         [schedule.embedding_learning_rate * rate for rate in rates],
         schedule.weight_decay,
     )
-    if new_rows_steps := round(schedule.new_rows_ratio * len(rates)):
+    # A stage that is asked for has a step, however short the run is.
+    new_rows_steps = max(1, round(schedule.new_rows_ratio * len(rates))) if schedule.new_rows_ratio else 0
+    if new_rows_steps:
         table.hold_back(_flag_others(new_rows, table.weight), new_rows_steps)
     others = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(others, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)

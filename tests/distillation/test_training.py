@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
-from damage import cut_short, flip_a_bit
+from damage import cut_short, flip_a_bit, kill_while_weights_are_written
 from samples import MATRYOSHKA_DIMS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss, MatryoshkaLoss
@@ -255,6 +255,33 @@ def test_first_only_the_rows_of_new_tokens_are_trained(gemma, student, vectors, 
     table = moved.pop()
     rows = (after[table] != before[table]).any(dim=1).nonzero().flatten().tolist()
     assert rows and set(rows) <= set(new)
+
+
+def test_a_run_that_was_killed_while_it_kept_the_best_weights_goes_on(student, vectors, tmp_path):
+    unfinished = tmp_path / "run" / ".best.tmp"
+    unfinished.mkdir(parents=True)
+    kill_while_weights_are_written(unfinished / "weights.safetensors")
+    run(student, vectors, tmp_path / "run")
+    assert (tmp_path / "run" / "best" / "weights.safetensors").is_file() and not unfinished.exists()
+
+
+def test_a_stage_of_new_rows_has_a_step_however_short_the_run(gemma, student, vectors, tmp_path):
+    before = weights(student)
+    schedule = replace(SCHEDULE, epochs=1, batch_size=34, new_rows_ratio=0.1)
+    assert run(student, vectors, tmp_path / "run", schedule, new_rows=[300, 301]).steps == 1
+    assert torch.equal(weights(student)["2.linear.weight"], before["2.linear.weight"])
+
+
+def test_what_does_not_move_counts_for_nothing_in_the_norm_that_gradients_are_clipped_to(gemma, vectors, tmp_path):
+    schedule = replace(SCHEDULE, epochs=2, new_rows_ratio=1.0, max_grad_norm=1e-6)
+    ends = []
+    for factor in (1.0, 1000.0):
+        student = SentenceTransformer(str(gemma), device="cpu")
+        next(student[2].parameters()).register_hook(lambda gradient, factor=factor: gradient * factor)
+        run(student, vectors, tmp_path / str(factor), schedule, new_rows=[300, 301, 310])
+        ends.append(weights(student))
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
 
 
 def test_what_the_heads_are_given_is_a_target_too(student, vectors, tmp_path):
